@@ -1,0 +1,41 @@
+"""Grammars of names and addresses. Each function takes text from outside and returns the canonical form, or refuses.
+
+Lengths are checked before patterns, so no input costs more than its length (RFC 1123 §2.1 for host names).
+"""
+
+import ipaddress
+import re
+
+from appliance.domain.errors import Invalid
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z")
+
+
+def hostname(text: str) -> str:
+    """One DNS label, lower-cased: letters, digits, inner hyphens; 1 to 63 characters (RFC 1123 §2.1)."""
+    label = text.strip().lower() if len(text) <= 64 else ""
+    if not _LABEL.match(label):
+        raise Invalid(
+            f"{text[:80]!r} is not a host name",
+            why="a name is 1 to 63 letters, digits and inner hyphens",
+            next_step="choose a name such as 'r01-n07'",
+        )
+    return label
+
+
+def mac(text: str) -> str:
+    """An Ethernet address as `aa:bb:cc:dd:ee:ff`; accepts `-`, `.` and no separators. Group addresses are refused."""
+    digits = re.sub(r"[:\-.]", "", text.strip().lower()) if len(text) <= 32 else ""
+    canonical = ":".join(digits[i : i + 2] for i in range(0, 12, 2)) if len(digits) == 12 else ""
+    if not _MAC.match(canonical) or int(canonical[:2], 16) & 1 or canonical == "00:00:00:00:00:00":
+        raise Invalid(f"{text[:40]!r} is not the MAC address of one machine", next_step="write it as 52:54:00:12:34:56")
+    return canonical
+
+
+def ip_address(text: str) -> str:
+    """An IPv4 or IPv6 address in canonical text form."""
+    try:
+        return str(ipaddress.ip_address(text.strip()))
+    except ValueError as cause:
+        raise Invalid(f"{text[:60]!r} is not an IP address", next_step="write it as 10.0.0.7") from cause

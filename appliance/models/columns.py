@@ -1,0 +1,33 @@
+"""Column types shared by the models."""
+
+import secrets
+import uuid as uuid_module
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import BigInteger, Dialect
+from sqlalchemy.types import TypeDecorator
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware datetime kept as whole microseconds since 1970 (UTC): exact, indexable and alike on both databases."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ARG002
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("naive datetime: give it a zone")
+        return (value - _EPOCH) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+def new_uuid() -> str:
+    """A random UUID in text form (RFC 9562 §5.4)."""
+    return str(uuid_module.UUID(bytes=secrets.token_bytes(16), version=4))

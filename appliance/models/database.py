@@ -1,0 +1,148 @@
+"""The one door to the database: read and write transactions on SQLite or PostgreSQL.
+
+On SQLite the process that opens the database is its only writer: writes queue on an in-process lock and start with
+BEGIN IMMEDIATE, so `database is locked` never reaches a caller. On PostgreSQL the lock is a no-op and rows are locked
+by the queries that need it. Not here: models (one module per noun) and migrations.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import JSON, Engine, MetaData, create_engine, event
+from sqlalchemy.orm import DeclarativeBase, Session, registry
+from sqlalchemy.pool import QueuePool
+
+NAMING = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+JsonObject = dict[str, Any]
+
+
+class Base(DeclarativeBase):
+    registry = registry(
+        metadata=MetaData(naming_convention=NAMING), type_annotation_map={JsonObject: JSON, list[Any]: JSON}
+    )
+
+
+extension = SQLAlchemy(model_class=Base)
+
+if TYPE_CHECKING:
+    Model = Base
+else:
+    Model = extension.Model
+
+
+def _json_dumps(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    """WAL and synchronous=FULL: an acknowledged commit survives a power cut (SQLite, PRAGMA synchronous)."""
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # SQLAlchemy's begin event decides, not the driver
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "busy_timeout=10000",
+            "cache_size=-16000",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        writing = connection.get_execution_options().get("rackwright_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def make_engine(url: str) -> Engine:
+    """An engine with the pragmas that the promises need.
+
+    url: `sqlite:////absolute/file` or `postgresql+psycopg://…`.
+    """
+    if url.startswith("sqlite"):
+        engine = create_engine(
+            url,
+            json_serializer=_json_dumps,
+            json_deserializer=orjson.loads,
+            poolclass=QueuePool,
+            pool_size=16,
+            max_overflow=64,
+        )
+        _prepare_sqlite(engine)
+        return engine
+    return create_engine(
+        url,
+        json_serializer=_json_dumps,
+        json_deserializer=orjson.loads,
+        pool_size=16,
+        max_overflow=32,
+        pool_pre_ping=True,
+    )
+
+
+class Database:
+    """Sessions for one process. `with database.write() as session:` is one transaction, committed at the end.
+
+    Functions given to `after_commit(session, call)` run once the commit is durable, and never after a roll-back:
+    wake-up hints belong there.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.is_sqlite = engine.dialect.name == "sqlite"
+        self._write_engine = engine.execution_options(rackwright_write=True)
+        self._writer: AbstractContextManager[object] = threading.RLock() if self.is_sqlite else nullcontext()
+
+    @classmethod
+    def at(cls, url: str) -> "Database":
+        return cls(make_engine(url))
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A read-only look: one consistent snapshot, rolled back at the end."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+            session.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One write transaction. Not re-entrant: pass the session on."""
+        with self._writer, Session(self._write_engine, expire_on_commit=False) as session:
+            yield session
+            session.commit()
+        for call in session.info.get("after_commit", ()):
+            call()
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+
+
+def after_commit(session: Session, call: Callable[[], None]) -> None:
+    """Run `call` when this session's transaction is durable; forget it if the transaction rolls back."""
+    session.info.setdefault("after_commit", []).append(call)
+
+
+__all__ = [
+    "Base",
+    "Database",
+    "JsonObject",
+    "Model",
+    "Session",
+    "after_commit",
+    "extension",
+    "make_engine",
+]

@@ -1,0 +1,136 @@
+"""A node: one physical machine (or a pretend one on the `fake` driver), its ports and what it last told of itself."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from appliance.models.columns import UtcTime, new_uuid
+from appliance.models.database import JsonObject, Model
+
+
+class Node(Model):
+    """The record of a machine. `version` counts writes: an update that read an older one is refused.
+
+    provision_state, target_provision_state: Ironic's words (appliance.domain.lifecycle).
+    power_state, target_power_state: `power on`, `power off`, `error` or None when never read.
+    bmc_secret: the BMC password, sealed by appliance.services.vault. Never leaves the process in the clear.
+    agent_session_hash, boot_secret_hash: SHA-256 of the secret; the secret itself is not kept.
+    boot_expected_until: while later than now, the boot script of this node carries a fresh boot secret.
+    instance: what was deployed: {image, image_uuid, hostname, ssh_keys, …}; user-data is sealed in instance_secret.
+    """
+
+    __tablename__ = "node"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uuid: Mapped[str] = mapped_column(String(36), unique=True, default=new_uuid)
+    name: Mapped[str | None] = mapped_column(String(63), unique=True)
+    version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime] = mapped_column(UtcTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcTime)
+
+    provision_state: Mapped[str] = mapped_column(String(32), index=True, default="enroll")
+    target_provision_state: Mapped[str | None] = mapped_column(String(32))
+    provision_updated_at: Mapped[datetime] = mapped_column(UtcTime)
+    last_error: Mapped[str | None] = mapped_column(Text)
+    failure: Mapped[JsonObject | None]
+
+    driver: Mapped[str] = mapped_column(String(32))
+    driver_options: Mapped[JsonObject] = mapped_column(default=dict)
+    bmc_address: Mapped[str | None] = mapped_column(String(64))
+    bmc_udp_port: Mapped[int] = mapped_column(default=623)
+    bmc_username: Mapped[str | None] = mapped_column(String(64))
+    bmc_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
+    bmc_verified_at: Mapped[datetime | None] = mapped_column(UtcTime)
+
+    power_state: Mapped[str | None] = mapped_column(String(16))
+    target_power_state: Mapped[str | None] = mapped_column(String(16))
+    power_observed_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    power_failures: Mapped[int] = mapped_column(default=0)
+
+    maintenance: Mapped[bool] = mapped_column(default=False)
+    maintenance_reason: Mapped[str | None] = mapped_column(Text)
+    fault: Mapped[str | None] = mapped_column(String(64))
+
+    boot_mode: Mapped[str | None] = mapped_column(String(8))
+    architecture: Mapped[str] = mapped_column(String(16), default="x86_64")
+    boot_expected_until: Mapped[datetime | None] = mapped_column(UtcTime)
+    boot_secret_hash: Mapped[str | None] = mapped_column(String(64), index=True)
+    boot_secret_used_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    boot_count: Mapped[int] = mapped_column(default=0)
+
+    agent_session_hash: Mapped[str | None] = mapped_column(String(64), index=True)
+    agent_address: Mapped[str | None] = mapped_column(String(64))
+    agent_version: Mapped[str | None] = mapped_column(String(32))
+    agent_seen_at: Mapped[datetime | None] = mapped_column(UtcTime)
+
+    call_home_hash: Mapped[str | None] = mapped_column(String(64), index=True)
+    instance: Mapped[JsonObject | None]
+    instance_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
+    instance_address: Mapped[str | None] = mapped_column(String(64))
+
+    resource_class: Mapped[str | None] = mapped_column(String(80))
+    properties: Mapped[JsonObject] = mapped_column(default=dict)
+    extra: Mapped[JsonObject] = mapped_column(default=dict)
+    rack: Mapped[str | None] = mapped_column(String(63), index=True)
+    rack_unit: Mapped[int | None]
+
+    ports: Mapped[list["Port"]] = relationship(
+        back_populates="node", cascade="all, delete-orphan", order_by="Port.id", lazy="selectin"
+    )
+
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012  (SQLAlchemy reads it from the class)
+
+    @property
+    def label(self) -> str:
+        """What people call it: its name, else its UUID."""
+        return self.name or self.uuid
+
+
+Index("ix_node_bmc_endpoint", Node.bmc_address, Node.bmc_udp_port)
+
+
+class Port(Model):
+    """A network interface of a node. `address`: the IPv4 address reserved for it on its subnet, if any."""
+
+    __tablename__ = "port"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uuid: Mapped[str] = mapped_column(String(36), unique=True, default=new_uuid)
+    node_id: Mapped[int] = mapped_column(ForeignKey("node.id", ondelete="CASCADE"), index=True)
+    mac: Mapped[str] = mapped_column(String(17), unique=True)
+    name: Mapped[str | None] = mapped_column(String(63))
+    is_pxe: Mapped[bool] = mapped_column(default=True)
+    address: Mapped[str | None] = mapped_column(String(64))
+    link: Mapped[JsonObject] = mapped_column(default=dict)
+    created_at: Mapped[datetime] = mapped_column(UtcTime)
+
+    node: Mapped[Node] = relationship(back_populates="ports")
+
+
+class Inventory(Model):
+    """The latest hardware report of a node, as the agent sent it (agent.wire.Inventory); replaced by each inspection."""
+
+    __tablename__ = "inventory"
+
+    node_id: Mapped[int] = mapped_column(ForeignKey("node.id", ondelete="CASCADE"), primary_key=True)
+    reported_at: Mapped[datetime] = mapped_column(UtcTime)
+    report: Mapped[JsonObject]
+
+
+class Sighting(Model):
+    """A machine that booted from the network and that no node claims yet. Keyed by MAC; harmless to repeat."""
+
+    __tablename__ = "sighting"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    mac: Mapped[str] = mapped_column(String(17), unique=True)
+    first_seen_at: Mapped[datetime] = mapped_column(UtcTime)
+    last_seen_at: Mapped[datetime] = mapped_column(UtcTime)
+    times_seen: Mapped[int] = mapped_column(BigInteger, default=1)
+    address: Mapped[str | None] = mapped_column(String(64))
+    firmware: Mapped[str | None] = mapped_column(String(16))
+    boot_secret_hash: Mapped[str | None] = mapped_column(String(64), index=True)
+    boot_secret_used_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    agent_session_hash: Mapped[str | None] = mapped_column(String(64), index=True)
+    report: Mapped[JsonObject | None]
