@@ -109,7 +109,7 @@ class Port(Model):
 
 
 class Inventory(Model):
-    """The latest hardware report of a node, as the agent sent it (agent.wire.Inventory); replaced by each inspection."""
+    """The latest hardware report of a node (agent.wire.Inventory), as the agent sent it; each inspection replaces it."""
 
     __tablename__ = "inventory"
 
