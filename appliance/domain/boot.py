@@ -13,7 +13,7 @@ HOLDS_INSTANCE = frozenset(
         "servicing", "service wait", "service hold", "service failed", "adopting", "adopt failed",
     }
 )  # fmt: skip
-"""Provision states in which the disk belongs to somebody: unless work asked for the agent, the machine boots its disk."""
+"""States in which the disk belongs to somebody: unless work asked for the agent, the machine boots its disk."""
 
 
 class Discovery(enum.Enum):

@@ -1,4 +1,4 @@
-"""/agent/v1: the face that agents speak to (agent.wire). Its own listener, its own app: no operator route lives here."""
+"""/agent/v1: the face that agents speak to (agent.wire). Its own listener and app: no operator route lives here."""
 
 import contextlib
 import threading

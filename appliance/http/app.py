@@ -1,4 +1,4 @@
-"""The three apps of the control process: operators', agents' and netboot's. Each has its own listener and its routes only."""
+"""The three apps of the control process: operators', agents' and netboot's, each on its own listener."""
 
 from flask import Flask
 

@@ -1,4 +1,4 @@
-"""The only module that knows status codes. Every refusal leaves as one JSON shape, with a request id and no traceback."""
+"""The only module that knows status codes. Every refusal is one JSON shape, with a request id and no traceback."""
 
 import logging
 import secrets
@@ -52,7 +52,13 @@ def install(app: Flask) -> None:
 
 def body(code: str, message: str, *, why: str = "", next_step: str = "") -> dict[str, Any]:
     return {
-        "error": {"code": code, "message": message, "why": why, "next": next_step, "request_id": g.get("request_id", "")}
+        "error": {
+            "code": code,
+            "message": message,
+            "why": why,
+            "next": next_step,
+            "request_id": g.get("request_id", ""),
+        }
     }
 
 
@@ -69,18 +75,24 @@ def _refusal(error: errors.RackwrightError) -> Response:
 def _bmc(error: BmcError) -> Response:
     status = 501 if error.kind == "unsupported" else 502
     nxt = "try again" if error.retryable else "check the BMC's address, user name and password"
-    return reply(body(f"bmc-{error.kind}", str(error), why="the BMC did not do what it was asked", next_step=nxt), status)
+    return reply(
+        body(f"bmc-{error.kind}", str(error), why="the BMC did not do what it was asked", next_step=nxt), status
+    )
 
 
 def _stale(_error: StaleDataError) -> Response:
-    return reply(body("conflict", "somebody else changed this at the same time", next_step="look again and repeat"), 409)
+    return reply(
+        body("conflict", "somebody else changed this at the same time", next_step="look again and repeat"), 409
+    )
 
 
 def _storage(error: OperationalError) -> Response:
     log.error("database refused request=%s error=%s", g.get("request_id", ""), error.orig)
     full = "full" in str(error.orig).lower()
     text = "the appliance's disk is full; nothing was changed" if full else "the database cannot be used right now"
-    return reply(body("storage-full" if full else "unavailable", text, next_step="rackwright doctor"), 507 if full else 503)
+    return reply(
+        body("storage-full" if full else "unavailable", text, next_step="rackwright doctor"), 507 if full else 503
+    )
 
 
 def _http(error: HTTPException) -> Response:
@@ -92,6 +104,6 @@ def _http(error: HTTPException) -> Response:
 
 
 def _ours(error: Exception) -> Response:
-    log.exception("request failed request=%s path=%s", g.get("request_id", ""), request.path, exc_info=error)
+    log.error("request failed request=%s path=%s", g.get("request_id", ""), request.path, exc_info=error)
     text = "something went wrong inside the appliance; it was logged under this request id"
     return reply(body("internal", text, next_step="rackwright doctor"), 500)

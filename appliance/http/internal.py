@@ -114,7 +114,10 @@ def _call_home(context: Context) -> Response:
     body = read_object()
     with context.database.write() as session:
         known = agents.called_home(
-            session, str(body.get("token", "")), address=names.ip_address(str(body.get("address", ""))), now=context.clock()
+            session,
+            str(body.get("token", "")),
+            address=names.ip_address(str(body.get("address", ""))),
+            now=context.clock(),
         )
         announce(session, events.TOPIC)
     if not known:

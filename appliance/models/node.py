@@ -111,7 +111,7 @@ class Port(Model):
 
 
 class Inventory(Model):
-    """The latest hardware report of a node (agent.wire.Inventory), as the agent sent it; each inspection replaces it."""
+    """The latest hardware report of a node (agent.wire.Inventory); each inspection replaces it."""
 
     __tablename__ = "inventory"
 

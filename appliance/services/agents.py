@@ -62,7 +62,11 @@ def lookup(session: Session, body: Mapping[str, Any], *, address: str, now: date
         _node_is_alive(session, holder, version=str(body.get("agent_version", ""))[:32], address=address, now=now)
     else:
         holder.address, holder.last_seen_at = address, now
-    return {"session": token, "node": holder.label if isinstance(holder, Node) else None, "heartbeat_s": wire.HEARTBEAT_S}
+    return {
+        "session": token,
+        "node": holder.label if isinstance(holder, Node) else None,
+        "heartbeat_s": wire.HEARTBEAT_S,
+    }
 
 
 def _refuse_second_use(session: Session, holder: Node | Sighting, *, address: str, now: datetime) -> None:
@@ -83,9 +87,13 @@ def _refuse_second_use(session: Session, holder: Node | Sighting, *, address: st
 def _node_is_alive(session: Session, node: Node, *, version: str, address: str, now: datetime) -> None:
     node.agent_version, node.agent_address, node.agent_seen_at = version, address, now
     node.boot_expected_until, node.boot_count = None, node.boot_count + 1
-    for row in session.scalars(select(AgentCommand).where(AgentCommand.node_id == node.id, AgentCommand.status == "running")):
+    for row in session.scalars(
+        select(AgentCommand).where(AgentCommand.node_id == node.id, AgentCommand.status == "running")
+    ):
         row.status, row.started_at = "queued", None  # the machine booted anew: whatever ran there is gone
-    event.record(session, at=now, kind="agent.alive", actor="agent", node_id=node.id, message=f"agent called back from {address}")
+    event.record(
+        session, at=now, kind="agent.alive", actor="agent", node_id=node.id, message=f"agent called back from {address}"
+    )
     flow.signal(session, node_id=node.id, name="agent.alive", payload={"address": address}, now=now)
 
 
@@ -105,7 +113,9 @@ def authenticate(session: Session, token: str) -> Agent:
 
 def heartbeat(speaker: Agent, *, now: datetime) -> None:
     """Note that the agent lives."""
-    if speaker.node is not None and (speaker.node.agent_seen_at is None or now - speaker.node.agent_seen_at > SEEN_EVERY):
+    if speaker.node is not None and (
+        speaker.node.agent_seen_at is None or now - speaker.node.agent_seen_at > SEEN_EVERY
+    ):
         speaker.node.agent_seen_at = now
     if speaker.sighting is not None:
         speaker.sighting.last_seen_at = now
@@ -117,7 +127,13 @@ def needs_heartbeat_write(speaker: Agent, *, now: datetime) -> bool:
 
 
 def report(
-    session: Session, vault: Vault, speaker: Agent, inventory: Mapping[str, Any], *, policy: discovery.Policy, now: datetime
+    session: Session,
+    vault: Vault,
+    speaker: Agent,
+    inventory: Mapping[str, Any],
+    *,
+    policy: discovery.Policy,
+    now: datetime,
 ) -> None:
     """Store a hardware report; an unknown machine may become a node by it."""
     checked = discovery.check_report(inventory)
@@ -157,7 +173,9 @@ def deliver(session: Session, vault: Vault, node: Node, row: AgentCommand, *, no
     """Hand a command out, secrets opened; a repeated delivery is the same command."""
     if row.status == "queued":
         row.status, row.started_at = "running", now
-        event.record(session, at=now, kind="agent.command", actor="agent", node_id=node.id, message=f"agent starts {row.name}")
+        event.record(
+            session, at=now, kind="agent.command", actor="agent", node_id=node.id, message=f"agent starts {row.name}"
+        )
     params = dict(row.params)
     if row.secret_params is not None:
         params |= orjson.loads(vault.open(row.secret_params, command_context(node)))
@@ -205,10 +223,14 @@ def _small(result: dict[str, Any]) -> dict[str, Any]:
 def _progress(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         return {}
-    numbers = {key: int(value.get(key) or 0) for key in ("done", "total") if isinstance(value.get(key) or 0, int | float)}
-    return {"phase": str(value.get("phase", ""))[:40], "unit": str(value.get("unit", ""))[:12]} | numbers | {
-        "message": str(value.get("message", ""))[:200]
+    numbers = {
+        key: int(value.get(key) or 0) for key in ("done", "total") if isinstance(value.get(key) or 0, int | float)
     }
+    return (
+        {"phase": str(value.get("phase", ""))[:40], "unit": str(value.get("unit", ""))[:12]}
+        | numbers
+        | {"message": str(value.get("message", ""))[:200]}
+    )
 
 
 def log_lines(session: Session, speaker: Agent, lines: Any, *, now: datetime) -> None:
@@ -218,7 +240,13 @@ def log_lines(session: Session, speaker: Agent, lines: Any, *, now: datetime) ->
     clean = ["".join(c for c in str(line)[: wire.MAX_LINE_CHARS] if c.isprintable()) for line in lines]
     if clean and speaker.node is not None:
         event.record(
-            session, at=now, kind="agent.log", actor="agent", node_id=speaker.node.id, message=clean[-1], data={"lines": clean}
+            session,
+            at=now,
+            kind="agent.log",
+            actor="agent",
+            node_id=speaker.node.id,
+            message=clean[-1],
+            data={"lines": clean},
         )
 
 
@@ -230,6 +258,13 @@ def called_home(session: Session, token: str, *, address: str, now: datetime) ->
     if node is None:
         return False
     node.instance_address = address
-    event.record(session, at=now, kind="call-home", actor="instance", node_id=node.id, message=f"instance called home from {address}")
+    event.record(
+        session,
+        at=now,
+        kind="call-home",
+        actor="instance",
+        node_id=node.id,
+        message=f"instance called home from {address}",
+    )
     flow.signal(session, node_id=node.id, name="call-home", payload={"address": address}, now=now)
     return True

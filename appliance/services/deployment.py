@@ -49,7 +49,9 @@ def check(session: Session, vault: Vault, node: Node, verb: Verb, spec: Mapping[
 def _refuse_unknown(spec: Mapping[str, Any], allowed: frozenset[str]) -> None:
     unknown = sorted(set(spec) - allowed)
     if unknown:
-        raise Invalid(f"unknown field {unknown[0]!r}", next_step=f"known fields: {', '.join(sorted(allowed)) or 'none'}")
+        raise Invalid(
+            f"unknown field {unknown[0]!r}", next_step=f"known fields: {', '.join(sorted(allowed)) or 'none'}"
+        )
 
 
 def _check_deploy(
@@ -83,7 +85,10 @@ def _image(session: Session, node: Node, ref: object) -> Image:
         raise Invalid("deploy needs an image", next_step="rackwright image list")
     image = images.fetch(session, ref)
     if image.status != "active":
-        raise Conflict(f"image {image.name} is {image.status}: {image.problem or 'it is not ready yet'}", next_step="rackwright image list")
+        raise Conflict(
+            f"image {image.name} is {image.status}: {image.problem or 'it is not ready yet'}",
+            next_step="rackwright image list",
+        )
     report = session.get(Inventory, node.id)
     sizes = [disk["size_bytes"] for disk in report.report.get("disks", [])] if report else []
     if sizes and image.virtual_size_bytes and max(sizes) < image.virtual_size_bytes:
@@ -177,9 +182,7 @@ def _config_drive(vault: Vault, node: Node, instance: Mapping[str, Any], *, call
         "public_keys": {f"key-{number}": key for number, key in enumerate(instance.get("ssh_keys", []))},
     }
     network_data = hidden.get("network_data") or default_network(node)
-    return configdrive.build(
-        meta_data, network_data, user_data, vendor_data=userdata.call_home_vendor_data(call_home)
-    )
+    return configdrive.build(meta_data, network_data, user_data, vendor_data=userdata.call_home_vendor_data(call_home))
 
 
 def default_network(node: Node) -> dict[str, Any]:

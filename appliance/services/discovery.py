@@ -85,7 +85,9 @@ def consider(session: Session, vault: Vault, sighting: Sighting, *, policy: Poli
     try:
         node = nodes.create(session, vault, wish, actor="discovery", now=now)
     except Conflict as cause:
-        event.record(session, at=now, kind="alarm", actor="discovery", mac=sighting.mac, message=f"not enrolled: {cause}")
+        event.record(
+            session, at=now, kind="alarm", actor="discovery", mac=sighting.mac, message=f"not enrolled: {cause}"
+        )
         return None
     event.record(
         session, at=now, kind="agent.alive", actor="agent", node_id=node.id, mac=sighting.mac,
@@ -101,7 +103,9 @@ def _free_name(session: Session, mac: str) -> str:
     return short if taken is None else "node-" + mac.replace(":", "")
 
 
-def set_up_bmc(session: Session, vault: Vault, node: Node, report: Mapping[str, Any], *, policy: Policy, now: datetime) -> None:
+def set_up_bmc(
+    session: Session, vault: Vault, node: Node, report: Mapping[str, Any], *, policy: Policy, now: datetime
+) -> None:
     """Ask the agent for an account on a BMC that nobody gave us access to. Asked once per node and boot."""
     if not policy.in_band_bmc or node.driver != "ipmi" or node.bmc_secret is not None or not report.get("bmc"):
         return
@@ -128,5 +132,10 @@ def bmc_was_set_up(session: Session, vault: Vault, node: Node, row: AgentCommand
         return
     nodes.set_bmc(node, vault, nodes.BmcAccess(address=address, username=BMC_USER, password=password))
     event.record(
-        session, at=now, kind="bmc.set-up", actor="agent", node_id=node.id, message=f"BMC found in-band at {address}; our account made"
+        session,
+        at=now,
+        kind="bmc.set-up",
+        actor="agent",
+        node_id=node.id,
+        message=f"BMC found in-band at {address}; our account made",
     )

@@ -1,4 +1,4 @@
-"""The bytes of images: STATE/images/UUID/. Received to a part file, checked, packed into the agent's stream, then active.
+"""The bytes of images: STATE/images/UUID/. Received to a part file, checked, packed for agents, then active.
 
 Restart-safe: `recover` finishes or kills what a crash left between. A token lets one machine fetch one image for a day.
 """
@@ -53,7 +53,7 @@ class ImageRefused(Invalid):
 class ImageStore:
     """One per process. Calls block; run them where blocking is fine."""
 
-    def __init__(self, root: Path, database: Database, vault: Vault, pack: Packer, fetch: Any, clock: Clock) -> None:
+    def __init__(self, root: Path, *, database: Database, vault: Vault, pack: Packer, fetch: Any, clock: Clock) -> None:
         self._root, self._database, self._vault = root, database, vault
         self._pack, self._fetch, self._clock = pack, fetch, clock
 
@@ -72,7 +72,7 @@ class ImageStore:
             if size is not None and got != size:
                 raise Invalid(f"the upload broke off after {got} of {size} bytes", next_step="upload it again")
             self._received(uuid, digest, got, sha256)
-            os.replace(folder / "upload.part", folder / "upload")
+            (folder / "upload.part").replace(folder / "upload")
         except (RackwrightError, OSError) as cause:
             problem = StorageFull() if isinstance(cause, OSError) else cause
             (folder / "upload.part").unlink(missing_ok=True)
@@ -126,8 +126,14 @@ class ImageStore:
             if row is None:
                 return
             row.status, row.disk_format = "active", packed.disk_format
-            row.virtual_size_bytes, row.stream, row.updated_at = packed.virtual_size_bytes, packed.to_json(), self._clock()
-            event.record(session, at=self._clock(), kind="image.active", actor="images", message=f"image {row.name} is active")
+            row.virtual_size_bytes, row.stream, row.updated_at = (
+                packed.virtual_size_bytes,
+                packed.to_json(),
+                self._clock(),
+            )
+            event.record(
+                session, at=self._clock(), kind="image.active", actor="images", message=f"image {row.name} is active"
+            )
         (folder / "upload").unlink(missing_ok=True)
 
     def fetch(self, uuid: str, url: str) -> None:

@@ -46,6 +46,8 @@ def delete(session: Session, row: Image, *, actor: str, now: datetime) -> None:
     """Forget an image, unless a node is being written from it right now."""
     for node in session.scalars(select(Node).where(Node.provision_state.in_(("deploying", "wait call-back")))):
         if (node.instance or {}).get("image_uuid") == row.uuid:
-            raise Conflict(f"image {row.name} is being deployed to {node.label}", next_step=f"rackwright node why {node.label}")
+            raise Conflict(
+                f"image {row.name} is being deployed to {node.label}", next_step=f"rackwright node why {node.label}"
+            )
     session.delete(row)
     event.record(session, at=now, kind="image.deleted", actor=actor, message=f"image {row.name} deleted")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from bmc.registry import DRIVER_NAMES
 from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -17,7 +18,6 @@ from appliance.domain.errors import Conflict, Invalid, NotFound
 from appliance.models import event
 from appliance.models.node import Inventory, Node, Port, Sighting
 from appliance.services.vault import Vault
-from bmc.registry import DRIVER_NAMES
 
 BOOT_MODES = ("bios", "uefi")
 DELETABLE = frozenset(
@@ -184,7 +184,7 @@ def listing(session: Session, wanted: Filter) -> list[Node]:
 def counts(session: Session) -> dict[str, int]:
     """How many nodes are in each provision state."""
     rows = session.execute(select(Node.provision_state, func.count()).group_by(Node.provision_state))
-    return {state: count for state, count in rows}
+    return dict(rows.tuples().all())
 
 
 CHANGEABLE = frozenset(
@@ -270,9 +270,7 @@ def parse(body: Mapping[str, Any], *, partial: bool = False) -> tuple[NewNode, f
     """
     unknown = set(body) - CHANGEABLE
     if unknown:
-        raise Invalid(
-            f"unknown field {sorted(unknown)[0]!r}", next_step=f"known fields: {', '.join(sorted(CHANGEABLE))}"
-        )
+        raise Invalid(f"unknown field {min(unknown)!r}", next_step=f"known fields: {', '.join(sorted(CHANGEABLE))}")
     driver = _text(body, "driver", default="ipmi") or "ipmi"
     if driver not in DRIVER_NAMES:
         raise Invalid(f"unknown driver {driver!r}", next_step=f"drivers: {', '.join(sorted(DRIVER_NAMES))}")

@@ -34,10 +34,13 @@ def ask(session: Session, node: Node, action: PowerAction, *, actor: str, now: d
     held = flow.active_for(session, node.id)
     if held is not None:
         raise NodeLocked(
-            f"{node.label} is held by {held.kind}; its power is not yours now", next_step=f"rackwright node abort {node.label}"
+            f"{node.label} is held by {held.kind}; its power is not yours now",
+            next_step=f"rackwright node abort {node.label}",
         )
     node.target_power_state, node.updated_at = TARGET[action].value, now
-    event.record(session, at=now, kind="power.ask", actor=actor, node_id=node.id, message=f"power {action.value} requested")
+    event.record(
+        session, at=now, kind="power.ask", actor=actor, node_id=node.id, message=f"power {action.value} requested"
+    )
 
 
 def carry_out(
@@ -59,7 +62,7 @@ def carry_out(
     if problem is None and observed is not TARGET[action]:
         problem = f"power state did not change to {TARGET[action].value} in {CONFIRM_S:.0f} s"
     with database.write() as session:
-        _conclude(session, node_id, action, observed, problem, clock())
+        _conclude(session, node_id, action, observed=observed, problem=problem, now=clock())
 
 
 def _settled(bmc: Bmc, wanted: PowerState) -> PowerState:
@@ -72,7 +75,13 @@ def _settled(bmc: Bmc, wanted: PowerState) -> PowerState:
 
 
 def _conclude(
-    session: Session, node_id: int, action: PowerAction, observed: PowerState | None, problem: str | None, now: datetime
+    session: Session,
+    node_id: int,
+    action: PowerAction,
+    *,
+    observed: PowerState | None,
+    problem: str | None,
+    now: datetime,
 ) -> None:
     node = session.get(Node, node_id)
     if node is None:

@@ -33,7 +33,13 @@ def sweep(database: Database, *, lost_after_s: float, now: datetime) -> int:
 def _end(session: Session, command_id: int, limit: datetime, now: datetime) -> None:
     row = session.get(AgentCommand, command_id)
     node = session.get(Node, row.node_id) if row is not None else None
-    if row is None or node is None or row.status != "running" or node.agent_seen_at is None or node.agent_seen_at >= limit:
+    if (
+        row is None
+        or node is None
+        or row.status != "running"
+        or node.agent_seen_at is None
+        or node.agent_seen_at >= limit
+    ):
         return  # it spoke meanwhile
     text = f"agent lost during {row.name}{_how_far(row)}; last heard {node.agent_seen_at:%H:%M:%S} UTC"
     log.warning("agent lost node=%s command=%s", node.label, row.name)

@@ -57,7 +57,9 @@ def _set_power(context: Context, ref: str) -> Response:
     try:
         action = PowerAction(str(wanted))
     except ValueError as cause:
-        raise Invalid(f"target {str(wanted)[:40]!r} is unknown", next_step="on, off, soft-off, reset or cycle") from cause
+        raise Invalid(
+            f"target {str(wanted)[:40]!r} is unknown", next_step="on, off, soft-off, reset or cycle"
+        ) from cause
     with context.database.write() as session:
         node = nodes.fetch(session, ref)
         power.ask(session, node, action, actor=g.actor.name, now=context.clock())

@@ -39,7 +39,12 @@ def install(app: Flask, context: Context) -> None:
         ("PATCH", "/v1/nodes/<ref>", "node_change", write(lambda ref: _change(context, ref))),
         ("DELETE", "/v1/nodes/<ref>", "node_delete", write(lambda ref: _delete(context, ref))),
         ("PUT", "/v1/nodes/<ref>/maintenance", "node_maintain", operate(lambda ref: _maintain(context, ref, on=True))),
-        ("DELETE", "/v1/nodes/<ref>/maintenance", "node_end_maintain", operate(lambda ref: _maintain(context, ref, on=False))),
+        (
+            "DELETE",
+            "/v1/nodes/<ref>/maintenance",
+            "node_end_maintain",
+            operate(lambda ref: _maintain(context, ref, on=False)),
+        ),
         ("POST", "/v1/nodes/<ref>/abort", "node_abort", operate(lambda ref: _abort(context, ref))),
         ("POST", "/v1/nodes/<ref>/<verb>", "node_verb", operate(lambda ref, verb: _verb(context, ref, verb))),
         ("GET", "/v1/nodes/<ref>/inventory", "node_inventory", read(lambda ref: _inventory(context, ref))),
@@ -93,16 +98,19 @@ class _OnlyChecking(Exception):
     """Rolls the transaction of a check back."""
 
 
+def _stop_here(is_check: bool) -> None:  # noqa: FBT001  (one argument, named at its only call)
+    if is_check:
+        raise _OnlyChecking
+
+
 def _bulk_one(context: Context, position: int, wish: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """One node, one transaction: a bad line never takes a good one with it."""
     line = wish.pop("line", position)
     try:
         parsed, _given = nodes.parse(wish)
         with context.database.write() as session:
-            row = nodes.create(session, context.vault, parsed, actor=g.actor.name, now=context.clock())
-            label = row.label
-            if check:
-                raise _OnlyChecking
+            label = nodes.create(session, context.vault, parsed, actor=g.actor.name, now=context.clock()).label
+            _stop_here(check)
     except _OnlyChecking:
         return {"line": line, "ok": True, "node": None, "error": None}
     except RackwrightError as error:

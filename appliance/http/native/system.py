@@ -120,5 +120,3 @@ def _look(context: Context, after: int, limit: int, ref: str | None) -> list[dic
 def _doctor(context: Context) -> Response:
     with context.database.read() as session:
         return reply({"checks": context.doctor(session)})
-
-
