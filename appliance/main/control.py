@@ -5,6 +5,8 @@ import signal
 import threading
 from pathlib import Path
 
+from flask import Flask
+
 from agent import wire
 from appliance.config import Config
 from appliance.domain.clock import system_clock
@@ -13,6 +15,7 @@ from appliance.http import app
 from appliance.http.server import BODY_BYTES, Server, TlsServer, UnixServer
 from appliance.main import wiring
 from appliance.services import image_store, setup, tls
+from webui.console import Console
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +50,7 @@ def _doors(control: wiring.Control, listen: str | None) -> list[Server]:
     agents = tls.ServerContexts(config.state, tls.local_addresses(), now=now, name="agents")
     return [
         TlsServer(
-            app.operator_app(control.context), operator_listen, operators.context_for, name="api",
+            _operators(control), operator_listen, operators.context_for, name="api",
             threads=config.api.threads, body_limit=_operator_limit,
         ),
         TlsServer(
@@ -59,6 +62,17 @@ def _doors(control: wiring.Control, listen: str | None) -> list[Server]:
             body_limit=lambda _method, _path: INTERNAL_BODY,
         ),
     ]  # fmt: skip
+
+
+def _operators(control: wiring.Control) -> Flask:
+    """The operators' API and the console, on one address."""
+    context = control.context
+    operators = app.operator_app(context)
+    console = Console(
+        database=context.database, vault=context.vault, clock=context.clock, login_policy=context.login_policy
+    )
+    operators.register_blueprint(console.blueprint())
+    return operators
 
 
 def _operator_limit(method: str, path: str) -> int:

@@ -8,6 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 
+from bmc.registry import Connections
+from bmc.sweep import sweep
+
 from appliance.config import Config
 from appliance.domain.boot import Discovery
 from appliance.domain.clock import Clock
@@ -29,8 +32,6 @@ from appliance.worker import power_sync
 from appliance.worker.loop import Loop, Reconciler
 from bmc.api import Bmc
 from bmc.errors import BmcError
-from bmc.registry import Connections
-from bmc.sweep import sweep
 from bmc.types import BmcTarget, PowerState
 
 log = logging.getLogger(__name__)

@@ -49,7 +49,7 @@ class Loop:
                 if self._is_ours(item):
                     item.run()
             except SQLAlchemyError as error:
-                log.error("round failed reconciler=%s error=%s", item.name, error)
+                log.exception("round failed reconciler=%s database=%s", item.name, type(error).__name__)
             except Exception:  # a loop top: one bad round must not end all later ones
                 log.exception("round failed reconciler=%s", item.name)
 
