@@ -66,16 +66,17 @@ def _plan(context: Context) -> Response:
     body = read_object()
     mac = names.mac(str(body.get("mac", "")))
     address = str(body["address"]) if body.get("address") else None
-    facts = {
-        "mac": mac, "address": address, "firmware": str(body.get("firmware", "unknown"))[:16],
-        "discovery": context.discovery.discovery, "now": context.clock(),
-    }  # fmt: skip
+    firmware, now = str(body.get("firmware", "unknown"))[:16], context.clock()
+    policy = context.discovery.discovery
+
+    def decide(session: Session) -> boot.Plan:
+        return boot.plan(session, mac=mac, address=address, firmware=firmware, discovery=policy, now=now)
+
     with context.database.read() as session:
-        known = boot.node_of(session, mac) is not None
-        decided = boot.plan(session, **facts) if known else None
+        decided = decide(session) if boot.node_of(session, mac) is not None else None
     if decided is None:
-        with context.database.write() as session:
-            decided = boot.plan(session, **facts)
+        with context.database.write() as session:  # an unknown machine leaves a sighting
+            decided = decide(session)
     action = {rules.Action.AGENT: "boot", rules.Action.LOCAL: "local", rules.Action.IGNORE: "ignore"}[decided.action]
     return reply({"action": action, "why": decided.why, "node": decided.node})
 
