@@ -52,7 +52,7 @@ class Bare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clear:
-    """A 2.0 packet in the clear: session set-up."""
+    """A 2.0 packet in the clear: session set-up, or a message outside of any session (ipmitool asks for suites so)."""
 
     kind: PayloadType
     payload: bytes
@@ -121,7 +121,7 @@ def _parse_plus(datagram: bytes) -> Clear | Sealed:
         raise MalformedPacket("payload type is not ours") from error
     protection = octet & (ENCRYPTED | AUTHENTICATED)
     is_setup = kind >= PayloadType.OPEN_SESSION_REQUEST
-    if is_setup and protection == 0 and session_id == 0 and sequence == 0:
+    if kind is not PayloadType.SOL and protection == 0 and session_id == 0:
         return Clear(kind=kind, payload=payload)
     if is_setup or protection != ENCRYPTED | AUTHENTICATED or session_id == 0:
         raise MalformedPacket("packet of a session must be signed and encrypted")

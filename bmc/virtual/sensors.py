@@ -128,30 +128,47 @@ AnySensor = ThresholdSensor | DiscreteSensor
 
 def standard_sensors(is_on: Callable[[], bool]) -> list[AnySensor]:
     """What the simplest server has: inlet and processor temperature, two fans, two power supplies."""
-
-    def when_on(value: int) -> Callable[[], int | None]:
-        return lambda: value if is_on() else None
-
-    def fan(value: int) -> Callable[[], int | None]:
-        return lambda: value if is_on() else 0
-
-    temperature = {"kind": KIND_TEMPERATURE, "unit": UNIT_DEGREES_C, "multiplier": 1}
-    spin = {"kind": KIND_FAN, "unit": UNIT_RPM, "multiplier": 100, "upper": (240, 245, 250), "entity": 0x1D}
     return [
-        ThresholdSensor(
-            number=1,
-            name="Inlet Temp",
-            entity=0x40,
-            upper=(42, 47, 52),
-            read=lambda: 23 if is_on() else 21,
-            **temperature,
-        ),
-        ThresholdSensor(number=2, name="CPU Temp", entity=0x03, upper=(90, 95, 100), read=when_on(48), **temperature),
-        ThresholdSensor(number=3, name="Fan 1", read=fan(54), **spin),
-        ThresholdSensor(number=4, name="Fan 2", read=fan(52), **spin),
-        DiscreteSensor(number=5, name="PSU 1", kind=KIND_POWER_SUPPLY, entity=0x0A, read=lambda: 0x01),
-        DiscreteSensor(number=6, name="PSU 2", kind=KIND_POWER_SUPPLY, entity=0x0A, read=lambda: 0x01),
+        _temperature(1, "Inlet Temp", entity=0x40, warns_at=42, read=lambda: 23 if is_on() else 21),
+        _temperature(2, "CPU Temp", entity=0x03, warns_at=90, read=lambda: 48 if is_on() else None),
+        _fan(3, "Fan 1", read=lambda: 54 if is_on() else 0),
+        _fan(4, "Fan 2", read=lambda: 52 if is_on() else 0),
+        _power_supply(5, "PSU 1"),
+        _power_supply(6, "PSU 2"),
     ]
+
+
+def _temperature(
+    number: int, name: str, *, entity: int, warns_at: int, read: Callable[[], int | None]
+) -> ThresholdSensor:
+    return ThresholdSensor(
+        number=number,
+        name=name,
+        kind=KIND_TEMPERATURE,
+        unit=UNIT_DEGREES_C,
+        entity=entity,
+        multiplier=1,
+        upper=(warns_at, warns_at + 5, warns_at + 10),
+        read=read,
+    )
+
+
+def _fan(number: int, name: str, *, read: Callable[[], int | None]) -> ThresholdSensor:
+    return ThresholdSensor(
+        number=number,
+        name=name,
+        kind=KIND_FAN,
+        unit=UNIT_RPM,
+        entity=0x1D,
+        multiplier=100,
+        upper=(240, 245, 250),
+        read=read,
+    )
+
+
+def _power_supply(number: int, name: str) -> DiscreteSensor:
+    present = 0x01
+    return DiscreteSensor(number=number, name=name, kind=KIND_POWER_SUPPLY, entity=0x0A, read=lambda: present)
 
 
 class SensorRepository:

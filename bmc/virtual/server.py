@@ -12,7 +12,7 @@ from bmc.rmcp.message import Request, Response
 from bmc.types import LanInfo
 from bmc.virtual.commands import COMMANDS
 from bmc.virtual.controller import GUEST, Controller
-from bmc.virtual.faults import FaultyExecution, Faults, Hang
+from bmc.virtual.faults import Faults, FaultyExecution, Hang
 from bmc.virtual.needs import Machine
 from bmc.virtual.sel import Event
 from bmc.virtual.sessions import Datagram, Peer, Sessions
@@ -162,7 +162,7 @@ class _Endpoint(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # asyncio's own class does not derive from DatagramTransport, whatever the documentation says.
-        self._transport = cast(asyncio.DatagramTransport, transport)
+        self._transport = cast("asyncio.DatagramTransport", transport)
 
     @property
     def udp_port(self) -> int:

@@ -88,6 +88,8 @@ class Sessions:
                     return [(pong(tag), peer)]
                 case Bare(payload=payload):
                     return [(bare(self._sessionless(payload)), peer)]
+                case Clear(kind=PayloadType.IPMI, payload=payload):
+                    return [(clear(PayloadType.IPMI, self._sessionless(payload)), peer)]
                 case Clear(kind=kind, payload=payload):
                     return self._set_up(kind, payload, peer, now)
                 case Sealed() as packet:
