@@ -45,9 +45,8 @@ def run(state: Path, *, listen: str | None = None, roles: frozenset[str] = froze
 def _doors(control: wiring.Control, listen: str | None) -> list[Server]:
     config = control.config
     operator_listen = Endpoint.parse(listen) if listen else config.api.listen
-    now = system_clock()
-    operators = tls.ServerContexts(config.state, setup.server_names(config) | {operator_listen.host}, now=now)
-    agents = tls.ServerContexts(config.state, tls.local_addresses(), now=now, name="agents")
+    operators = tls.ServerContexts(config.state, setup.server_names(config) | {operator_listen.host}, clock=system_clock)
+    agents = tls.ServerContexts(config.state, tls.local_addresses(), clock=system_clock, name="agents")
     return [
         TlsServer(
             _operators(control), operator_listen, operators.context_for, name="api",
