@@ -3,9 +3,10 @@
 Everything goes through `rackwright init` and `rackwright serve`, as a person would type them.
 """
 
+import json
 import os
-import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,12 +18,25 @@ from images import tools
 
 API_PORT = 8443
 ROLE = "appliance"
-_PASSWORD_FILE = "admin-password"  # noqa: S105  (a file's name)
+_LOGIN_FILE = "login.json"
 _LOG_FILE = "serve.log"
 _INIT_LIMIT_S = 120.0
 _READY_LIMIT_S = 90.0
 _STOP_LIMIT_S = 20.0
 _POLL_S = 0.1
+# What the lab wants different from the first configuration: line of the template → line of ours.
+_SETTINGS = {
+    '# discovery = "record"': 'discovery = "enroll"',
+    "# names = []": 'names = ["127.0.0.1", "localhost"]',
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """password: the one-time password that `init` made."""
+
+    username: str
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,76 +47,75 @@ class Running:
     url: str
     port: int
     log: Path
-    password: str = field(repr=False)
+
+    @property
+    def ca(self) -> Path:
+        return self.state / "tls" / "ca.pem"
 
     def client(self) -> Client:
-        return Client(self.port, ca=self.state / "tls" / "ca.pem")
+        return Client(self.port, ca=self.ca)
 
 
-def cli(*words: str) -> list[str]:
-    """Argv of the `rackwright` command under this interpreter."""
+def command(*words: str) -> list[str]:
+    """The `rackwright` command under this interpreter."""
     return processes.module("appliance", *words)
 
 
-def initialise(state: Path, *, run_dir: Path) -> None:
-    """`rackwright init`, unless it was done. The one-time password stays in run_dir, readable by its owner only."""
-    if (state / "rackwright.toml").exists():
-        return
-    run_dir.mkdir(parents=True, exist_ok=True)
-    file = run_dir / _PASSWORD_FILE
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as out:
-        out.write(secrets.token_urlsafe(18) + "\n")
+def run_command(running: Running, token: str, *words: str, limit_s: float) -> str:
+    """A command against the running appliance, as on a terminal. Raises tools.ToolFailed with what it said."""
+    names = {"RACKWRIGHT_URL": running.url, "RACKWRIGHT_CA": str(running.ca), "RACKWRIGHT_TOKEN": token}
+    return tools.run(command(*words), timeout_s=limit_s, env={**processes.environment(), **names})
+
+
+def initialise(state: Path, *, address: str) -> Login:
+    """`rackwright init`, unless it was done by us before; then what it said then. Raises LabFailed."""
+    kept = state / _LOGIN_FILE
+    if kept.exists():
+        return _read_login(kept)
+    words = command("init", "--state", str(state), "--listen", f"{address}:{API_PORT}", "-o", "json")
     try:
-        tools.run(
-            cli("init", "--state", str(state), "--admin-password-file", str(file)),
-            timeout_s=_INIT_LIMIT_S,
-            env=processes.environment(),
-        )
-    except tools.ToolFailed as cause:
+        said = json.loads(tools.run(words, timeout_s=_INIT_LIMIT_S, env=processes.environment()))
+        login = Login(username=said["username"], password=said["one_time_password"])
+    except (tools.ToolFailed, ValueError, KeyError) as cause:
         raise LabFailed("rackwright init failed", why=str(cause), next_step=f"remove {state} and try again") from cause
-
-
-def password(run_dir: Path) -> str:
-    """The admin's, as it is now. Raises LabFailed when the state directory was not made by the lab."""
-    try:
-        return (run_dir / _PASSWORD_FILE).read_text().strip()
-    except FileNotFoundError as cause:
-        raise LabFailed(
-            "the admin's password is not known here",
-            why=f"there is no {run_dir / _PASSWORD_FILE}; the state directory is older than this lab",
-            next_step="give another --state",
-        ) from cause
-
-
-def keep_password(run_dir: Path, new: str) -> None:
-    """After a change; replaced in one step."""
-    draft = run_dir / f"{_PASSWORD_FILE}.new"
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    _configure(state / "rackwright.toml")
+    handle = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w") as out:
-        out.write(new + "\n")
-    draft.replace(run_dir / _PASSWORD_FILE)
+        json.dump({"username": login.username, "password": login.password}, out)
+    return login
 
 
 def start(rack: Rack, state: Path) -> Running:
     """`rackwright serve` inside the rack; waits until it answers over TLS. Raises LabFailed with its last words."""
     log = rack.run_dir / _LOG_FILE
-    inside = rack.spec.address
-    rack.start(ROLE, cli("serve", "--state", str(state), "--listen", f"{inside}:{API_PORT}"), log=log)
-    port = rack.forward(inside, API_PORT)
-    running = Running(
-        state=state,
-        url=f"https://127.0.0.1:{port}",
-        port=port,
-        log=log,
-        password=password(rack.run_dir),
-    )
+    inside = f"{rack.spec.address}:{API_PORT}"
+    rack.start(ROLE, command("serve", "--state", str(state), "--listen", inside), log=log)
+    port = rack.forward(rack.spec.address, API_PORT)
+    running = Running(state=state, url=f"https://127.0.0.1:{port}", port=port, log=log)
     _wait_ready(rack, running)
     return running
 
 
 def stop(rack: Rack) -> None:
     rack.stop(ROLE, grace_s=_STOP_LIMIT_S)
+
+
+def _read_login(file: Path) -> Login:
+    try:
+        said = json.loads(file.read_text())
+        return Login(username=said["username"], password=said["password"])
+    except (OSError, ValueError, KeyError, TypeError) as cause:
+        raise LabFailed(f"{file} cannot be read", why=str(cause), next_step="give another --state") from cause
+
+
+def _configure(file: Path, settings: Mapping[str, str] = _SETTINGS) -> None:
+    lines = file.read_text().splitlines()
+    for template, ours in settings.items():
+        places = [at for at, line in enumerate(lines) if line.startswith(template)]
+        if len(places) != 1:
+            raise LabFailed(f"{file} is not the configuration that init writes", why=f"it lacks {template!r}")
+        lines[places[0]] = ours
+    file.write_text("\n".join(lines) + "\n")
 
 
 def _wait_ready(rack: Rack, running: Running) -> None:

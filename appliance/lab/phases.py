@@ -12,7 +12,7 @@ from typing import Any
 Json = dict[str, Any]
 
 # The story's clock and the appliance's are one, but the event is written a moment before or after the deed.
-_CLOCK_SLACK_S = 0.5
+CLOCK_SLACK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,15 +95,23 @@ class Report:
         }
 
 
-def _is_kind(*prefixes: str) -> Callable[[str], bool]:
-    return lambda kind: kind.startswith(prefixes)
+Mark = Callable[[Mapping[str, Any]], bool]
 
 
-# (phase that ends with it, kinds of event that end it), in the order in which they happen.
-_BOOT_MARKS: Sequence[tuple[str, Callable[[str], bool]]] = (
-    ("firmware", _is_kind("dhcp.")),
-    ("network boot", _is_kind("boot.script", "http.")),
-    ("agent start", _is_kind("agent.")),
+def _is_kind(*prefixes: str, about: str = "") -> Mark:
+    def matches(event: Mapping[str, Any]) -> bool:
+        text = f"{event.get('message')} {event.get('data')}"
+        return str(event.get("kind")).startswith(prefixes) and about in text
+
+    return matches
+
+
+# (phase that ends with it, the event that ends it), in the order in which they happen.
+_BOOT_MARKS: Sequence[tuple[str, Mark]] = (
+    ("firmware", _is_kind("dhcp.", "sighting")),
+    ("ipxe", _is_kind("boot.script")),
+    ("load", _is_kind("http.done", about="initrd")),
+    ("agent start", _is_kind("agent.alive")),
 )
 
 
@@ -117,11 +125,13 @@ def boot_phases(
     phases: list[Phase] = []
     start = power_s
     at = 0
-    timed: list[tuple[float, str]] = []
+    timed: list[tuple[float, Mapping[str, Any]]] = []
     for event in events:
         second = seconds_since(begin, event)
-        if second is not None and second >= power_s - _CLOCK_SLACK_S:
-            timed.append((second, str(event.get("kind"))))
+        if second is not None and second >= power_s - CLOCK_SLACK_S:
+            timed.append((second, event))
+    # The network processes report in batches, so the log's own order is not that of time.
+    timed.sort(key=lambda entry: entry[0])
     for name, ends in _BOOT_MARKS:
         found = next((i for i in range(at, len(timed)) if ends(timed[i][1])), None)
         if found is None or timed[found][0] > enrolled_s:

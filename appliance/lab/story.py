@@ -68,8 +68,7 @@ class Story:
         """Never raises for a machine's failure: the report says it."""
         begin = self.clock()
         self._begin_s = time.monotonic()
-        after = self._last_event()
-        chapters = [Chapter(self, node, begin, after) for node in self.rack.spec.nodes]
+        chapters = [Chapter(self, node, begin) for node in self.rack.spec.nodes]
         with ThreadPoolExecutor(max_workers=len(chapters)) as pool:
             machines = list(pool.map(Chapter.tell, chapters))
         return Report(machines=machines, steps=list(self.steps))
@@ -94,22 +93,14 @@ class Story:
         with self._lock:
             self.steps.append(step)
 
-    def _last_event(self) -> int:
-        """So that an older story on the same appliance is not mixed up with this one."""
-        last = 0
-        while items := self.client.get("/v1/events", after=last, limit=1000)["items"]:
-            last = int(items[-1]["id"])
-        return last
-
 
 class Chapter:
     """One machine's part."""
 
-    def __init__(self, story: Story, node: NodeSpec, begin: datetime, after: int) -> None:
+    def __init__(self, story: Story, node: NodeSpec, begin: datetime) -> None:
         self._story = story
         self._spec = node
         self._begin = begin
-        self._after = after
         self._ref = ""
         self._mark = secrets.token_hex(8)
         self._report = MachineReport(name=node.name, firmware=node.firmware)
@@ -221,13 +212,9 @@ class Chapter:
         return what_now(self._story.client.node(self._ref))
 
     def _events(self) -> list[Json]:
-        """Of this machine since the story began, by its MAC or its node."""
-        found, after = [], self._after
-        names = {self._ref, self._spec.mac} - {""}
-        while items := self._story.client.get("/v1/events", after=after, limit=1000)["items"]:
-            found += [e for e in items if names & {str(e.get(k)) for k in ("mac", "node", "node_uuid")}]
-            after = int(items[-1]["id"])
-        return found
+        """Of this machine since the story began, also what its MAC did before it was a node."""
+        events = self._story.client.timeline(self._ref) if self._ref else []
+        return [e for e in events if (phases.seconds_since(self._begin, e) or -1.0) > -phases.CLOCK_SLACK_S]
 
     def _events_or_none(self) -> list[Json]:
         try:
