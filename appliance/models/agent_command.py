@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from appliance.models import flow
 from appliance.models.columns import UtcTime, new_uuid
-from appliance.models.database import JsonObject, Model
+from appliance.models.database import JsonObject, Model, announce
 
 
 class AgentCommand(Model):
@@ -41,6 +41,11 @@ class AgentCommand(Model):
 FINISHED = ("done", "failed", "cancelled")
 
 
+def topic(node_id: int) -> str:
+    """The bell that rings when there is something for this node's agent."""
+    return f"agent:{node_id}"
+
+
 def ask(
     session: Session,
     *,
@@ -67,6 +72,7 @@ def ask(
     )
     session.add(row)
     session.flush()
+    announce(session, topic(node_id))
     return row
 
 
