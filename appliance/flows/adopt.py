@@ -22,5 +22,4 @@ def read_power(turn: Act) -> Next:
 @adopt.record()
 def now_active(turn: Record) -> Next:
     move(turn, Outcome.DONE, "adopted")
-    turn.clear_failure()
     return turn.done("adopted")

@@ -10,11 +10,10 @@ from datetime import datetime, timedelta
 from appliance.domain.steps import Next
 from appliance.flows import power
 from appliance.flows.moves import enter_wait, leave_wait
-from appliance.flows.power import BMC_RETRY
-from appliance.flows.procedure import Act, Procedure, Record, Step
-from appliance.models import flow
+from appliance.flows.procedure import Procedure, Record, Step
+from appliance.models import agent_command, flow
 from appliance.models.node import Node
-from bmc.types import BootDevice, BootOverride, PowerState
+from bmc.types import BootDevice, PowerState
 
 ALIVE = "agent.alive"
 
@@ -35,55 +34,26 @@ def add_to(procedure: Procedure, *, then: Callable[[], Step], trusts_running: bo
 
     @procedure.record()
     def want_agent(turn: Record) -> Next:
-        leave_wait(turn, "goes on")
         if trusts_running and is_alive(turn.node, turn.now, turn.resources.agent_alive_within_s):
             return turn.go(then())
         return turn.go(expect_agent)
 
     @procedure.record()
     def expect_agent(turn: Record) -> Next:
-        """From here the boot script carries a secret, and what an agent of an older boot says does not count."""
-        node = turn.node
-        turn.data["agent_boots"] = turn.data.get("agent_boots", 0) + 1
-        node.boot_expected_until = turn.now + timedelta(seconds=turn.policy.power_s * 2 + turn.policy.agent_boot_s)
-        node.agent_session_hash = node.agent_seen_at = node.agent_address = None
-        node.target_power_state = PowerState.OFF.value
-        flow.forget(turn.session, flow_id=turn.claimed.id, name=ALIVE)
-        return turn.go(power_off)
+        _expect_boot(turn)
+        return turn.go(boot_from_network)
 
-    @procedure.act(pool="bmc", retry=BMC_RETRY)
-    def power_off(turn: Act) -> Next:
-        power.ask(turn, PowerState.OFF)
-        return turn.go(await_off)
-
-    @procedure.act(pool="bmc", retry=BMC_RETRY)
-    def await_off(turn: Act) -> Next:
-        return power.confirm(turn, PowerState.OFF) or turn.go(boot_from_network)
-
-    @procedure.act(pool="bmc", retry=BMC_RETRY)
-    def boot_from_network(turn: Act) -> Next:
-        power.aim(turn, BootOverride(device=BootDevice.PXE, is_uefi=turn.node.boot_mode == "uefi"))
-        return turn.go(power_on)
-
-    @procedure.act(pool="bmc", retry=BMC_RETRY)
-    def power_on(turn: Act) -> Next:
-        power.ask(turn, PowerState.ON)
-        return turn.go(await_on)
-
-    @procedure.act(pool="bmc", retry=BMC_RETRY)
-    def await_on(turn: Act) -> Next:
-        return power.confirm(turn, PowerState.ON) or turn.go(await_agent)
+    boot_from_network = power.add_boot(procedure, word="agent", device=BootDevice.PXE, then=lambda: await_agent)
 
     @procedure.record()
     def await_agent(turn: Record) -> Next:
         enter_wait(turn, "waits for the agent")
-        boots_left = turn.policy.agent_boots - turn.data.get("agent_boots", 0)
         return turn.wait(
             ALIVE,
             then=agent_is_up,
             within_s=turn.policy.agent_boot_s,
             otherwise=agent_is_silent,
-            says="the machine is booted once more" if boots_left > 0 else "the work fails",
+            says="the machine is booted once more" if _boots_left(turn) > 0 else "the work fails",
         )
 
     @procedure.record()
@@ -95,15 +65,30 @@ def add_to(procedure: Procedure, *, then: Callable[[], Step], trusts_running: bo
     @procedure.record()
     def agent_is_silent(turn: Record) -> Next:
         leave_wait(turn, "the agent did not call")
-        if turn.data.get("agent_boots", 0) < turn.policy.agent_boots:
+        if _boots_left(turn) > 0:
             return turn.go(expect_agent)
-        return turn.failed(f"The agent did not call back; {last_sign(turn)}.")
+        return turn.failed(f"The agent did not call back; {_last_sign(turn)}.")
 
     return want_agent
 
 
-def last_sign(turn: Record) -> str:
-    """The last thing that was heard of the machine since it was last told to boot, for people."""
+def _expect_boot(turn: Record) -> None:
+    """From here the boot script carries a secret, and nothing that was meant for an older boot counts."""
+    node = turn.node
+    turn.data["agent_boots"] = turn.data.get("agent_boots", 0) + 1
+    node.boot_expected_until = turn.now + timedelta(seconds=turn.policy.power_s * 2 + turn.policy.agent_boot_s)
+    node.agent_session_hash = node.agent_seen_at = node.agent_address = None
+    agent_command.cancel_all(turn.session, node_id=node.id, now=turn.now)
+    flow.forget(turn.session, flow_id=turn.claimed.id, name=ALIVE)
+
+
+def _boots_left(turn: Record) -> int:
+    left: int = turn.policy.agent_boots - turn.data.get("agent_boots", 0)
+    return left
+
+
+def _last_sign(turn: Record) -> str:
+    """The last thing that was heard of the machine since this work began, for people."""
     boots = turn.data.get("agent_boots", 0)
     found = turn.last_event(("dhcp.", "tftp.", "http.", "boot.", "agent."))
     tried = f"{boots} boots, {turn.policy.agent_boot_s:.0f} s each"

@@ -28,9 +28,10 @@ def ask(
     then: Step,
     within_s: float,
     lost: Step,
+    look_s: float | None = None,
     secret_params: bytes | None = None,
 ) -> Next:
-    """Queue a command and wait for its end. lost: the step of `watch_in`, which looks after a silent agent."""
+    """Queue a command and wait for its end. lost: the step that looks each look_s seconds, as that of `watch_in`."""
     command = agent_command.ask(
         turn.session,
         node_id=turn.node.id,
@@ -47,7 +48,7 @@ def ask(
         within_s=within_s,
         otherwise=lost,
         says="the work fails",
-        look_s=turn.policy.agent_silence_s,
+        look_s=look_s or turn.policy.agent_silence_s,
     )
 
 

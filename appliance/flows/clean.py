@@ -13,7 +13,7 @@ def add_erasing(procedure: Procedure) -> Step:
     """Add the two steps of erasing, which undeploy has too. Returns the first."""
     watch = agent_work.watch_in(procedure)
 
-    @procedure.record(spoils_disk=True)
+    @procedure.record()
     def erase(turn: Record) -> Next:
         spec = turn.data.get("spec", {})
         params = {"method": spec.get("method", "metadata"), "disks": spec.get("disks"), "skip": spec.get("skip", [])}
@@ -25,11 +25,14 @@ def add_erasing(procedure: Procedure) -> Step:
         turn.data["disks"] = len(result.get("disks") or [])
         by_hand = turn.node.target_provision_state == State.MANAGEABLE
         move(turn, Outcome.RETURN if by_hand else Outcome.DONE, "erased")
-        turn.clear_failure()
         return turn.done("the disks are erased")
 
     return erase
 
 
-agent_boot.add_to(clean, then=lambda: _erase)
+def _with_agent() -> Step:
+    return _erase
+
+
+agent_boot.add_to(clean, then=_with_agent)
 _erase = add_erasing(clean)

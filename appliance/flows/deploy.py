@@ -9,14 +9,20 @@ from appliance.domain.steps import Next
 from appliance.flows import agent_boot, agent_work, power
 from appliance.flows.moves import enter_wait, leave_wait, move
 from appliance.flows.power import BMC_RETRY
-from appliance.flows.procedure import Act, Procedure, Record
-from appliance.models import flow
-from bmc.types import BootDevice, BootOverride, PowerState
+from appliance.flows.procedure import Act, Procedure, Record, Step
+from appliance.models import agent_command, flow
+from bmc.types import BootDevice, PowerState
 
 HOME = "call-home"
 
 deploy = Procedure("deploy")
-agent_boot.add_to(deploy, then=lambda: write_image)
+
+
+def _with_agent() -> Step:
+    return write_image
+
+
+agent_boot.add_to(deploy, then=_with_agent)
 _watch = agent_work.watch_in(deploy)
 
 
@@ -38,17 +44,13 @@ def write_image(turn: Record) -> Next:
 @deploy.record(spoils_disk=True)
 def image_written(turn: Record) -> Next:
     agent_work.answer(turn)
-    return turn.go(boot_from_disk)
+    return turn.go(set_boot_device)
 
 
 @deploy.act(pool="bmc", retry=BMC_RETRY)
-def boot_from_disk(turn: Act) -> Next:
-    power.aim(turn, _disk(turn))
+def set_boot_device(turn: Act) -> Next:
+    power.aim(turn, BootDevice.DISK)
     return turn.go(leave_agent)
-
-
-def _disk(turn: Act) -> BootOverride:
-    return BootOverride(device=BootDevice.DISK, persistent=True, is_uefi=turn.node.boot_mode == "uefi")
 
 
 @deploy.record()
@@ -56,8 +58,9 @@ def leave_agent(turn: Record) -> Next:
     wish = turn.data.get("spec", {}).get("boot", "auto")
     method = "kexec" if wish == "kexec" or (wish == "auto" and turn.policy.kexec) else "reboot"
     turn.data["boot_method"] = method
+    limit_s = turn.policy.leave_agent_s
     return agent_work.ask(
-        turn, "boot_disk", {"method": method}, then=agent_left, within_s=turn.policy.leave_agent_s, lost=agent_stayed
+        turn, "boot_disk", {"method": method}, then=agent_left, within_s=limit_s, look_s=limit_s, lost=agent_stayed
     )
 
 
@@ -67,8 +70,8 @@ def agent_left(turn: Record) -> Next:
     leave_wait(turn, "the agent answered")
     if turn.payload.get("status") != "done":
         return turn.go(fall_back)
-    is_kexec = turn.data["boot_method"] == "kexec"
     enter_wait(turn, "waits for the installed system")
+    is_kexec = turn.data["boot_method"] == "kexec"
     return turn.wait(
         HOME,
         then=is_home,
@@ -86,38 +89,24 @@ def agent_stayed(turn: Record) -> Next:
 
 @deploy.record()
 def fall_back(turn: Record) -> Next:
+    """The agent's last command must not wait for the agent of some later boot."""
     turn.data["fell_back"] = True
-    turn.node.target_power_state = PowerState.OFF.value
-    return turn.go(reset_off)
+    agent_command.cancel_all(turn.session, node_id=turn.node.id, now=turn.now)
+    return turn.go(_boot_from_disk)
 
 
-@deploy.act(pool="bmc", retry=BMC_RETRY)
-def reset_off(turn: Act) -> Next:
-    power.ask(turn, PowerState.OFF)
-    return turn.go(await_reset_off)
+def _after_boot() -> Step:
+    return await_home
 
 
-@deploy.act(pool="bmc", retry=BMC_RETRY)
-def await_reset_off(turn: Act) -> Next:
-    return power.confirm(turn, PowerState.OFF) or turn.go(reset_on)
-
-
-@deploy.act(pool="bmc", retry=BMC_RETRY)
-def reset_on(turn: Act) -> Next:
-    power.aim(turn, _disk(turn))
-    power.ask(turn, PowerState.ON)
-    return turn.go(await_reset_on)
-
-
-@deploy.act(pool="bmc", retry=BMC_RETRY)
-def await_reset_on(turn: Act) -> Next:
-    return power.confirm(turn, PowerState.ON) or turn.go(await_home)
+_boot_from_disk = power.add_boot(deploy, word="disk", device=BootDevice.DISK, then=_after_boot)
 
 
 @deploy.record()
 def await_home(turn: Record) -> Next:
     enter_wait(turn, "waits for the installed system")
-    return turn.wait(HOME, then=is_home, within_s=turn.policy.call_home_s, otherwise=is_lost, says="the deploy fails")
+    limit_s = turn.policy.call_home_s
+    return turn.wait(HOME, then=is_home, within_s=limit_s, otherwise=is_lost, says="the deploy fails")
 
 
 @deploy.record()
@@ -128,12 +117,12 @@ def is_home(turn: Record) -> Next:
     node.instance_address = str(address) if address else node.instance_address
     node.power_state = PowerState.ON.value
     node.agent_session_hash = node.agent_seen_at = node.agent_address = None
+    agent_command.cancel_all(turn.session, node_id=node.id, now=turn.now)
     move(turn, Outcome.DONE, "the installed system called home")
-    turn.clear_failure()
     return turn.done(f"active at {node.instance_address or 'an unknown address'}")
 
 
 @deploy.record()
 def is_lost(turn: Record) -> Next:
-    how = "after a kexec and a power cycle" if turn.data.get("fell_back") else "after a reboot"
+    how = "after a power cycle" if turn.data.get("fell_back") else "after a reboot"
     return turn.failed(f"The installed system did not call home within {turn.policy.call_home_s:.0f} s {how}.")

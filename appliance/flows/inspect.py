@@ -6,11 +6,17 @@ from appliance.domain.lifecycle import Outcome
 from appliance.domain.steps import Next
 from appliance.flows import agent_boot, agent_work
 from appliance.flows.moves import move
-from appliance.flows.procedure import Procedure, Record
+from appliance.flows.procedure import Procedure, Record, Step
 from appliance.models.node import Inventory
 
 inspect = Procedure("inspect")
-agent_boot.add_to(inspect, then=lambda: ask_inventory)
+
+
+def _with_agent() -> Step:
+    return ask_inventory
+
+
+agent_boot.add_to(inspect, then=_with_agent)
 _watch = agent_work.watch_in(inspect)
 
 
@@ -34,7 +40,6 @@ def store_inventory(turn: Record) -> Next:
     if report.get("boot_mode") in {"bios", "uefi"}:
         turn.node.boot_mode = report["boot_mode"]
     move(turn, Outcome.DONE, "inspected")
-    turn.clear_failure()
     return turn.done("the hardware is known")
 
 

@@ -129,11 +129,6 @@ class Record(Turn):
     def flow(self) -> Flow:
         return self.session.execute(select(Flow).where(Flow.id == self.claimed.id)).scalar_one()
 
-    def clear_failure(self) -> None:
-        """The work has succeeded: what went wrong before is history (and stays in the event log)."""
-        self.node.failure = None
-        self.node.last_error = None
-
     def last_event(self, kinds: tuple[str, ...]) -> str | None:
         """The latest event of the node, since this flow began, whose kind starts with one of `kinds`."""
         found = self.session.scalars(
@@ -177,12 +172,17 @@ class Procedure:
         return next(iter(self.steps.values()))
 
     def act(
-        self, *, pool: str | None = None, slot: str | None = None, retry: Retry = NEVER
+        self, *, name: str = "", pool: str | None = None, slot: str | None = None, retry: Retry = NEVER
     ) -> Callable[[Callable[[Act], Next]], Step]:
-        """Register a function that acts outside. pool: at most N at once; slot: the same, kept across the next wait."""
+        """Register a function that acts outside, under its own name or `name`.
+
+        pool: at most N at once; slot: the same, kept across the next wait.
+        """
 
         def register(function: Callable[[Act], Next]) -> Step:
-            return self._add(Step(name=function.__name__, act=function, needs=Needs(pool=pool, slot=slot), retry=retry))
+            return self._add(
+                Step(name=name or function.__name__, act=function, needs=Needs(pool=pool, slot=slot), retry=retry)
+            )
 
         return register
 

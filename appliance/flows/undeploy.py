@@ -9,7 +9,7 @@ from appliance.domain.steps import Next
 from appliance.flows import agent_boot
 from appliance.flows.clean import add_erasing
 from appliance.flows.moves import move
-from appliance.flows.procedure import Procedure, Record
+from appliance.flows.procedure import Procedure, Record, Step
 
 undeploy = Procedure("undeploy")
 
@@ -24,7 +24,11 @@ def forget_instance(turn: Record) -> Next:
     return turn.go(_want_agent)
 
 
-_want_agent = agent_boot.add_to(undeploy, then=lambda: instance_gone, trusts_running=False)
+def _with_agent() -> Step:
+    return instance_gone
+
+
+_want_agent = agent_boot.add_to(undeploy, then=_with_agent, trusts_running=False)
 
 
 @undeploy.record()
