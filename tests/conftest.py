@@ -68,7 +68,7 @@ class Databases:
 
     def drop(self, url: str) -> None:
         if self._server is not None and url.startswith("postgresql"):
-            name = url.split("@/")[1].split("?")[0]
+            name = url.split("@/")[1].split("?", maxsplit=1)[0]
             postgres.execute(self._server, f"DROP DATABASE {name} WITH (FORCE)")
 
     def close(self) -> None:
