@@ -184,7 +184,7 @@ def listing(session: Session, wanted: Filter) -> list[Node]:
 def counts(session: Session) -> dict[str, int]:
     """How many nodes are in each provision state."""
     rows = session.execute(select(Node.provision_state, func.count()).group_by(Node.provision_state))
-    return dict(rows.tuples().all())
+    return {row[0]: row[1] for row in rows}
 
 
 CHANGEABLE = frozenset(
