@@ -15,7 +15,7 @@ import pytest
 
 import appliance.models
 from appliance.models.database import Base, Database
-from tests.fakes import postgres
+from tests.fakes import postgres_server as postgres
 from tests.fakes.clock import FakeClock
 
 _TEMPLATE = "rackwright_template"
@@ -68,7 +68,7 @@ class Databases:
 
     def drop(self, url: str) -> None:
         if self._server is not None and url.startswith("postgresql"):
-            name = url.split("@/")[1].split("?")[0]
+            name = url.partition("@/")[2].partition("?")[0]
             postgres.execute(self._server, f"DROP DATABASE {name} WITH (FORCE)")
 
     def close(self) -> None:

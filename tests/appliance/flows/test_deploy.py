@@ -2,7 +2,7 @@ from pathlib import Path
 
 from appliance.domain.lifecycle import Verb
 from appliance.models.database import Database
-from tests.appliance.flows.harness import ADDRESS, rig
+from tests.appliance.flows.harness import rig
 from tests.fakes.clock import FakeClock
 
 
