@@ -3,7 +3,7 @@
 Here: who runs when. Not here: what a transition writes (runner), leases (lease), SQL (models.flow_queue). One
 dispatcher thread claims, renews the lease and takes over from engines that are gone; it runs no step itself, so a slow
 BMC never costs us the lease. It sleeps until the next row is due, at most POLL_S; a commit in this process rings it
-(models.flow.bell), one in another process on PostgreSQL notifies it. A lost hint costs POLL_S, never a flow.
+(Database.bells), one in another process on PostgreSQL notifies it. A lost hint costs POLL_S, never a flow.
 """
 
 import logging
@@ -24,9 +24,10 @@ from appliance.flows.procedure import Procedure
 from appliance.flows.resources import Resources
 from appliance.flows.runner import Runner
 from appliance.models import event, flow_queue
-from appliance.models.database import Database, Session
-from appliance.models.flow import bell
+from appliance.models.database import Database, Session, announce
+from appliance.models.flow import TOPIC
 from appliance.models.flow_queue import Claimed
+from appliance.services import events
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 class Engine:
     """`start` and `stop` for a server; `run_until_idle` for tests, in the calling thread and at a clock given by hand.
 
-    clock: None takes this machine's on SQLite and the database's on PostgreSQL.
+    clock: on PostgreSQL the system clock (or None) is set by the database's, so that all engines agree on the time.
     is_alone: no other engine shares the database, so what others own is taken over at once; None: true on SQLite, where
     a second control process is refused.
     """
@@ -71,7 +72,6 @@ class Engine:
         self._runner = Runner(database, flows, resources, clock=self.clock, lease=self.lease, chance=chance)
         self._running: dict[int, Claimed] = {}
         self._work: queue.SimpleQueue[Claimed | None] = queue.SimpleQueue()
-        self._rung = threading.Event()
         self._stopping = threading.Event()
         self._alive: list[threading.Thread] = []
         self._listener: Listener | None = None
@@ -82,9 +82,8 @@ class Engine:
     def start(self) -> None:
         """Join, take over what others left, and begin. Returns when the engine runs."""
         self._begin()
-        bell.answer_with(self._rung)
         if not self._database.is_sqlite:
-            self._listener = Listener(self._database.engine, self._rung.set)
+            self._listener = Listener(self._database.engine, self._ring)
             self._listener.start()
         self._alive = [threading.Thread(target=self._work_loop, name=f"flow-{n}") for n in range(self._threads)]
         self._alive.append(threading.Thread(target=self._dispatch_loop, name="flow-dispatch"))
@@ -95,7 +94,7 @@ class Engine:
     def stop(self, *, within_s: float = 30.0) -> None:
         """Claim nothing more, let running steps end, and leave. Steps still running after within_s are fenced."""
         self._stopping.set()
-        self._rung.set()
+        self._ring()
         for _ in range(self._threads):
             self._work.put(None)
         until = time.monotonic() + within_s
@@ -137,16 +136,19 @@ class Engine:
         self.lease.renew()
         self.lease.take_over(set())
 
+    def _ring(self) -> None:
+        self._database.bells.ring(TOPIC)
+
     def _dispatch_loop(self) -> None:
-        pause_s = 0.0
+        bells = self._database.bells
         while not self._stopping.is_set():
-            self._rung.wait(pause_s)
-            self._rung.clear()
+            seen = bells.count(TOPIC)  # before the look: what is rung from here on is not missed
             try:
                 pause_s = self._dispatch()
             except SQLAlchemyError:
                 log.exception("the database does not answer; next try in %.0f s", POLL_S)
                 pause_s = POLL_S
+            bells.wait(TOPIC, seen=seen, timeout_s=pause_s)
 
     def _dispatch(self) -> float:
         """One look. Returns seconds until the next one is needed, if nobody rings."""
@@ -178,6 +180,7 @@ class Engine:
             )
             for row in rows:
                 _note_start(session, row, now)
+            announce(session, events.TOPIC)
         return rows
 
     def _work_loop(self) -> None:
@@ -188,7 +191,7 @@ class Engine:
                 self._running.pop(row.id, None)
                 if self._wants_ring:
                     self._wants_ring = False
-                    self._rung.set()
+                    self._ring()
 
 
 def _pools_of(flows: Mapping[str, Procedure], sizes: Mapping[str, int]) -> frozenset[str]:

@@ -31,7 +31,7 @@ class SharedClock:
     def __init__(self, database: Database, given: Clock | None) -> None:
         self._database = database
         self._local = given or system_clock
-        self._follows_database = given is None and not database.is_sqlite
+        self._follows_database = given in {None, system_clock} and not database.is_sqlite
         self._ahead = timedelta(0)
 
     def __call__(self) -> datetime:

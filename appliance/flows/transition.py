@@ -12,10 +12,11 @@ from appliance.domain.steps import Again, Done, Failed, Go, KeepWaiting, Next, W
 from appliance.flows.endings import Ending, leave_failed
 from appliance.flows.procedure import Procedure
 from appliance.models import event, flow_queue
-from appliance.models.database import JsonObject, after_commit
-from appliance.models.flow import DUE_NOW, bell
+from appliance.models.database import JsonObject, announce
+from appliance.models.flow import DUE_NOW, TOPIC
 from appliance.models.flow_queue import Claimed, Needs
 from appliance.models.node import Node
+from appliance.services import events
 
 _NO_WAIT: Mapping[str, object] = dict.fromkeys(
     ("payload", "wait_for", "wait_then", "wait_else", "waiting_since", "deadline")
@@ -61,6 +62,7 @@ class Transition:
 
     def _move(self, **values: object) -> None:
         flow_queue.move(self.session, self.row, now=self.now, values=values)
+        announce(self.session, events.TOPIC)
 
     def _go(self, answer: Go) -> bool:
         row = self.row
@@ -89,7 +91,7 @@ class Transition:
         if has_room:
             self.note("step.start", f"{row.kind}: {row.step}")
         else:
-            after_commit(self.session, bell.ring)
+            announce(self.session, TOPIC)
         return has_room
 
     def _has_room(self, wanted: Needs) -> bool:
@@ -135,7 +137,7 @@ class Transition:
         """The signal may have come while the step ran: then the wait is over before it began."""
         if flow_queue.has_signal(self.session, self.row, name):
             flow_queue.wake(self.session, self.row)
-            after_commit(self.session, bell.ring)
+            announce(self.session, TOPIC)
 
     def _again(self, answer: Again) -> None:
         row = self.row
@@ -158,7 +160,7 @@ class Transition:
     def _ring_if_soon(self, in_s: float) -> None:
         """The dispatcher sleeps a second at most; what is due before that must be said."""
         if in_s < 1:
-            after_commit(self.session, bell.ring)
+            announce(self.session, TOPIC)
 
     def _done(self, answer: Done) -> None:
         self._move(**_ENDED, status="done", finished_at=self.now, data=self.data, note=None)

@@ -7,8 +7,6 @@ A row is due when `wake_at` has come and nobody owns it; that one column covers 
 "At once" is written as DUE_NOW rather than as the caller's clock, so a caller whose clock is ahead delays nothing.
 """
 
-import threading
-import weakref
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ForeignKey, Index, String, Text, delete, select, text, update
@@ -17,10 +15,12 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from appliance.domain.errors import NodeLocked
 from appliance.models.columns import UtcTime, new_uuid
-from appliance.models.database import JsonObject, Model, after_commit
+from appliance.models.database import JsonObject, Model, announce
 
 DUE_NOW = datetime(1970, 1, 1, tzinfo=UTC)
 CHANNEL = "rackwright_flow"
+TOPIC = "flow"
+"""The bell that engines of this process listen to: some flow has become due."""
 
 
 class Flow(Model):
@@ -127,25 +127,6 @@ class Periodic(Model):
     owner: Mapped[str | None] = mapped_column(String(64))
 
 
-class Bell:
-    """Wakes the engines of this process after a commit. A hint only: a lost one costs a poll, a needless one a look."""
-
-    def __init__(self) -> None:
-        self._events: weakref.WeakSet[threading.Event] = weakref.WeakSet()
-
-    def answer_with(self, event: threading.Event) -> None:
-        """Set `event` at each ring for as long as somebody else keeps it."""
-        self._events.add(event)
-
-    def ring(self) -> None:
-        for event in list(self._events):
-            event.set()
-
-
-bell = Bell()
-"""One per process, as the engines that it wakes; it carries no state that a test or another database could miss."""
-
-
 def enqueue(
     session: Session, *, kind: str, node_id: int, data: JsonObject, now: datetime, actor: str = "engine"
 ) -> Flow:
@@ -160,6 +141,15 @@ def enqueue(
     except IntegrityError as cause:  # another process was faster (PostgreSQL)
         raise _locked("other work") from cause
     _wake(session)
+    return row
+
+
+def finished(session: Session, *, kind: str, node_id: int, now: datetime, actor: str) -> Flow:
+    """Keep a piece of work that was done the moment it was asked."""
+    row = Flow(kind=kind, node_id=node_id, status="done", data={}, actor=actor, finished_at=now)
+    row.created_at = row.updated_at = row.entered_at = now
+    session.add(row)
+    session.flush()
     return row
 
 
@@ -238,8 +228,11 @@ def take_tick(session: Session, *, name: str, every_s: float, owner: str, now: d
 
 
 def _wake(session: Session) -> None:
-    """Ring after the commit; on PostgreSQL also for the engines of other processes (delivered at commit)."""
+    """Ring after the commit; on PostgreSQL also for the engines of other processes, once per transaction.
+
+    NOTIFY takes a lock of the whole server at commit, so only what makes a row due comes here, never each transition.
+    """
     if session.get_bind().dialect.name == "postgresql" and not session.info.get("flow_notified"):
         session.execute(text(f"SELECT pg_notify('{CHANNEL}', '')"))
         session.info["flow_notified"] = True
-    after_commit(session, bell.ring)
+    announce(session, TOPIC)

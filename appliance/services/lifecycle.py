@@ -7,6 +7,7 @@ the same transaction: request locks the row and reads it anew.
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from appliance.domain import lifecycle
@@ -14,8 +15,11 @@ from appliance.domain.errors import Conflict, IllegalMove
 from appliance.domain.lifecycle import MOVES, OFFERED, REFUSED_IN_MAINTENANCE, TRANSIENT, WHICH_FLOW, State, Verb
 from appliance.models import event, flow
 from appliance.models.agent_command import AgentCommand
+from appliance.models.database import announce
+from appliance.models.event import Event
 from appliance.models.flow import Flow
 from appliance.models.node import Node
+from appliance.services import events
 
 
 class InMaintenance(Conflict):
@@ -24,10 +28,8 @@ class InMaintenance(Conflict):
     code = "maintenance"
 
 
-def request(
-    session: Session, *, node: Node, verb: Verb, spec: dict[str, Any], actor: str, now: datetime
-) -> Flow | None:
-    """Start what `verb` asks. None when the move is the whole work (manage from `available`).
+def request(session: Session, *, node: Node, verb: Verb, spec: dict[str, Any], actor: str, now: datetime) -> Flow:
+    """Start what `verb` asks; the work. A move that is the whole work (manage from `available`) gives a finished one.
 
     spec: parameters of the work ({"boot": …}, {"method": …}); kept in the clear, so no secrets.
     Raises IllegalMove, InMaintenance or NodeLocked; then nothing has changed.
@@ -36,12 +38,13 @@ def request(
     if verb is Verb.ABORT:
         return abort(session, node=node, actor=actor, now=now)
     state = _state_after(node, verb)
-    work = None
     if state in TRANSIENT:
         work = flow.enqueue(session, kind=WHICH_FLOW[verb], node_id=node.id, data={"spec": spec}, now=now, actor=actor)
+    else:
+        work = flow.finished(session, kind=str(verb), node_id=node.id, now=now, actor=actor)
     old = node.provision_state
     node.provision_state = state
-    node.target_provision_state = lifecycle.target_of(state, verb if state in TRANSIENT else None)
+    node.target_provision_state = lifecycle.target_of(state, verb) if state in TRANSIENT else None
     node.provision_updated_at = node.updated_at = now
     node.failure = node.last_error = None
     event.record(
@@ -51,8 +54,9 @@ def request(
         message=f"{old} -> {state}: {verb} asked by {actor}",
         actor=actor,
         node_id=node.id,
-        data={"from": old, "to": str(state), "verb": str(verb), "flow": work.uuid if work else None},
+        data={"from": old, "to": str(state), "verb": str(verb), "flow": work.uuid},
     )
+    announce(session, events.TOPIC)
     session.flush()
     return work
 
@@ -98,39 +102,82 @@ def abort(session: Session, *, node: Node, actor: str, now: datetime) -> Flow:
 
 
 def waiting(session: Session, node: Node) -> dict[str, Any] | None:
-    """What the node's work waits for: {for, since, deadline, then}, times aware; None when it does not wait."""
+    """What the node's work waits for: {for, since, deadline, then}, times in ISO 8601; None when it does not wait."""
     work = flow.active_for(session, node.id)
     return None if work is None else _waiting(work)
 
 
 def _waiting(work: Flow) -> dict[str, Any] | None:
     if work.wait_for is not None:
-        return {"for": work.wait_for, "since": work.waiting_since, "deadline": work.deadline, "then": work.note}
-    if work.owner is None:
-        needed = work.slot_needed if work.slot_needed != work.slot else work.pool
-        for_ = work.note or (f"a free place among {needed}" if needed else "a free worker")
-        return {
-            "for": for_,
-            "since": work.entered_at,
-            "deadline": None,
-            "then": f"{work.step or 'the first step'} runs",
-        }
-    return None
+        since, deadline, then = work.waiting_since, work.deadline, work.note
+    elif work.owner is None:
+        since, deadline, then = work.entered_at, None, f"{work.step or 'the first step'} runs"
+    else:
+        return None
+    return {"for": _awaited(work), "since": _stamp(since), "deadline": _stamp(deadline), "then": then}
 
 
-def why(session: Session, node: Node) -> dict[str, Any]:
-    """Why the node is where it is: {sentence, state, target, step, waiting, failure, next}, times aware."""
+def _awaited(work: Flow) -> str:
+    if work.wait_for is not None:
+        return work.wait_for
+    needed = work.slot_needed if work.slot_needed != work.slot else work.pool
+    return work.note or (f"a free place among {needed}" if needed else "a free worker")
+
+
+def describe_flow(session: Session, work: Flow, *, detail: bool) -> dict[str, Any]:
+    """A piece of work for people; with detail, the steps it took, from the event log, and how long each lasted."""
+    shown: dict[str, Any] = {
+        "uuid": work.uuid,
+        "kind": work.kind,
+        "status": work.status,
+        "step": work.step,
+        "actor": work.actor,
+        "created_at": _stamp(work.created_at),
+        "updated_at": _stamp(work.updated_at),
+        "finished_at": _stamp(work.finished_at),
+        "reason": work.note if work.status in {"failed", "aborted"} else None,
+        "abort_asked": work.abort_reason,
+        "waiting": _waiting(work) if work.status == "active" else None,
+        "deadline": _stamp(work.deadline) if work.status == "active" else None,
+    }
+    if detail:
+        shown["steps"] = [
+            {
+                "at": _stamp(row.at),
+                "kind": row.kind,
+                "step": row.data.get("step"),
+                "message": row.message,
+                "duration_s": row.duration_s,
+            }
+            for row in _steps(session, work)
+        ]
+    return shown
+
+
+def _steps(session: Session, work: Flow) -> list[Event]:
+    """The engine's events of this flow, oldest first."""
+    rows = session.scalars(
+        select(Event)
+        .where(Event.node_id == work.node_id, Event.actor == "engine", Event.at >= work.created_at)
+        .order_by(Event.id)
+        .limit(2000)
+    )
+    return [row for row in rows if row.data.get("flow") == work.uuid]
+
+
+def why(session: Session, node: Node, *, now: datetime) -> dict[str, Any]:
+    """Why the node is where it is: {sentence, state, target, step, waiting, failure, next}."""
     state = State(node.provision_state)
     work = flow.active_for(session, node.id)
-    wait = None if work is None else _waiting(work)
     if work is not None:
-        sentence = _about_work(session, node, work, wait)
+        sentence = _about_work(session, node, work, now)
         next_step = f"wait, or rackwright node abort {node.label}"
     elif node.failure:
-        sentence = f"{node.label} is in {state!r}: {node.failure.get('step')} failed: {node.failure.get('reason')}"
-        next_step = str(node.failure.get("next"))
+        failure = node.failure
+        sentence = f'{node.label} is in "{state}": step {failure.get("step")}: {failure.get("reason")}'
+        next_step = str(failure.get("next"))
     else:
-        sentence = f"{node.label} is in {state!r} since {_clock(node.provision_updated_at)}; nothing runs on it."
+        sentence = f'{node.label} is in "{state}" since {_ago(node.provision_updated_at, now)}; nothing runs on it.'
         verbs = lifecycle.verbs_from(state)
         next_step = f"rackwright node {verbs[0]} {node.label}" if verbs else f"rackwright node show {node.label}"
     if node.maintenance:
@@ -140,32 +187,33 @@ def why(session: Session, node: Node) -> dict[str, Any]:
         "state": str(state),
         "target": node.target_provision_state,
         "step": work.step if work is not None else None,
-        "waiting": wait,
+        "waiting": None if work is None else _waiting(work),
         "failure": node.failure,
         "next": next_step,
     }
 
 
-def _about_work(session: Session, node: Node, work: Flow, wait: dict[str, Any] | None) -> str:
-    start = f"{node.label} is in {node.provision_state!r}: {work.kind}, step {work.step or 'none yet'}"
+def _about_work(session: Session, node: Node, work: Flow, now: datetime) -> str:
+    start = f'{node.label} is in "{node.provision_state}": {work.kind}, step {work.step or "none yet"}'
+    wait = _waiting(work)
     if wait is None:
-        return f"{start}, runs since {_clock(work.entered_at)}."
-    limit = f", at most until {_clock(wait['deadline'])}" if wait["deadline"] else ""
+        return f"{start}, runs since {_ago(work.entered_at, now)}."
+    since = _ago(work.waiting_since or work.entered_at, now)
+    limit = f", at most until {work.deadline:%H:%M:%SZ}" if work.deadline else ""
     then = f"; then {wait['then']}" if wait["then"] else ""
-    return f"{start}, waits since {_clock(wait['since'])} for {_in_words(session, str(wait['for']))}{limit}{then}."
+    return f"{start}, waits since {since} for {_in_words(session, str(wait['for']))}{limit}{then}."
 
 
 def _in_words(session: Session, awaited: str) -> str:
-    if awaited == "agent.alive":
-        return "the agent to call"
-    if awaited == "call-home":
-        return "the installed system to call home"
     if awaited.startswith("agent.command:"):
-        uuid = awaited.removeprefix("agent.command:")
-        command = session.query(AgentCommand).filter_by(uuid=uuid).one_or_none()
-        return f"the agent to finish {command.name}" if command else "the agent"
-    return awaited
+        wanted = select(AgentCommand.name).where(AgentCommand.uuid == awaited.removeprefix("agent.command:"))
+        return f"the agent to finish {session.scalar(wanted) or 'its work'}"
+    return {"agent.alive": "the agent to call", "call-home": "the installed system to call home"}.get(awaited, awaited)
 
 
-def _clock(at: datetime | None) -> str:
-    return at.strftime("%Y-%m-%d %H:%M:%SZ") if at else "?"
+def _ago(at: datetime, now: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%SZ} ({max(0, round((now - at).total_seconds()))} s)"
+
+
+def _stamp(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

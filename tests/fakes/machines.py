@@ -87,7 +87,8 @@ class World:
         """Let every machine do one thing that it would do next. True when one did."""
         with database.read() as session:
             nodes = [(node.id, node.bmc_address or "") for node in session.scalars(select(Node))]
-        return any([self._react(database, node_id, address, now) for node_id, address in nodes])
+        moved = [self._react(database, node_id, address, now) for node_id, address in nodes]
+        return any(moved)
 
     def _react(self, database: Database, node_id: int, address: str, now: datetime) -> bool:
         machine = self.machine(address)
@@ -107,34 +108,37 @@ def _agent(session: Session, node: Node, machine: Machine, now: datetime) -> boo
     if machine.agent_is_mute:
         return False
     if not machine.has_called:
-        if node.boot_expected_until is None or node.boot_expected_until < now:
-            return False
-        machine.has_called = True
-        node.agent_session_hash, node.agent_seen_at, node.agent_address = "session", now, "10.0.0.9"
-        session.flush()
-        flow.signal(session, node_id=node.id, name="agent.alive", payload={}, now=now)
-        return True
-    if node.agent_session_hash is None:
-        return False
-    open_one = session.scalars(
+        return _look_up(session, node, machine, now)
+    asked = session.scalars(
         select(AgentCommand)
         .where(AgentCommand.node_id == node.id, AgentCommand.status.not_in(FINISHED))
         .order_by(AgentCommand.id)
     ).first()
-    if open_one is None:
+    if asked is None or node.agent_session_hash is None:
         return False
-    if machine.hangs_in == open_one.name:
-        if open_one.status == "queued":
-            open_one.status, open_one.progress = "running", {"done": 43, "total": 100}
+    if machine.hangs_in == asked.name:
+        if asked.status == "queued":
+            asked.status, asked.progress = "running", {"done": 43, "total": 100}
         return False
     node.agent_seen_at = now
     session.flush()
-    machine.commands.append(open_one.name)
-    if open_one.name in machine.fails_in:
-        error = machine.fails_in[open_one.name]
-        return agent_command.finish(session, command=open_one, status="failed", result=None, error=error, now=now)
-    result = _work(machine, open_one)
-    return agent_command.finish(session, command=open_one, status="done", result=result, error=None, now=now)
+    machine.commands.append(asked.name)
+    error = machine.fails_in.get(asked.name)
+    if error is not None:
+        return agent_command.finish(session, command=asked, status="failed", result=None, error=error, now=now)
+    result = _work(machine, asked)
+    return agent_command.finish(session, command=asked, status="done", result=result, error=None, now=now)
+
+
+def _look_up(session: Session, node: Node, machine: Machine, now: datetime) -> bool:
+    """Only a boot that is expected carries a secret, and so can look itself up."""
+    if node.boot_expected_until is None or node.boot_expected_until < now:
+        return False
+    machine.has_called = True
+    node.agent_session_hash, node.agent_seen_at, node.agent_address = "session", now, "10.0.0.9"
+    session.flush()
+    flow.signal(session, node_id=node.id, name="agent.alive", payload={}, now=now)
+    return True
 
 
 def _work(machine: Machine, command: AgentCommand) -> dict[str, Any]:

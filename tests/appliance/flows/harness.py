@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from appliance.domain.lifecycle import Verb
 from appliance.flows.catalogue import FLOWS
@@ -65,26 +65,28 @@ class Rig:
             if verb in {Verb.DEPLOY, Verb.REBUILD}:
                 node.instance = {"image": "debian"}
 
-    def node(self) -> Node:
+    def _rows(self, statement: Select[Any]) -> list[Any]:
         with self.database.read() as session:
-            return session.scalars(select(Node)).one()
+            rows = list(session.scalars(statement))
+            session.expunge_all()  # the roll-back at the end would expire them
+        return rows
+
+    def node(self) -> Node:
+        found: Node = self._rows(select(Node))[0]
+        return found
 
     def flow(self) -> Flow:
-        with self.database.read() as session:
-            return session.scalars(select(Flow).order_by(Flow.id.desc())).first()
+        return self.flow_rows()[-1]
 
     def flow_rows(self) -> list[Flow]:
-        with self.database.read() as session:
-            return list(session.scalars(select(Flow).order_by(Flow.id)))
+        return self._rows(select(Flow).order_by(Flow.id))
 
     def events(self, *kinds: str) -> list[Event]:
-        with self.database.read() as session:
-            rows = list(session.scalars(select(Event).order_by(Event.id)))
+        rows = self._rows(select(Event).order_by(Event.id))
         return [row for row in rows if not kinds or row.kind in kinds]
 
     def commands(self) -> list[AgentCommand]:
-        with self.database.read() as session:
-            return list(session.scalars(select(AgentCommand).order_by(AgentCommand.id)))
+        return self._rows(select(AgentCommand).order_by(AgentCommand.id))
 
     @property
     def machine(self) -> Any:
