@@ -108,7 +108,7 @@ class Console:
             log = events.of_node(session, node, after=0, limit=1000)
             report = session.get(Inventory, node.id)
             usable = [row.name for row in images.listing(session) if row.status == "active"]
-            explanation = lifecycle.why(session, node)
+            explanation = lifecycle.why(session, node, now=self._clock())
             row = self._row(session, node)
         return render_template(
             "node.html", node=node, row=row, why=explanation, bars=present.bars(log), log=list(reversed(log))[:200],

@@ -159,7 +159,7 @@ def _verb(context: Context, ref: str, verb: str) -> Response:
         flow = lifecycle.request(
             session, node=row, verb=VERBS[verb], spec=checked, actor=g.actor.name, now=context.clock()
         )
-        shown = {"node": present.node(session, row), "flow": {"uuid": flow.uuid} if flow else None}
+        shown = {"node": present.node(session, row), "flow": {"uuid": flow.uuid}}
     return reply(shown, 202)
 
 
@@ -189,4 +189,4 @@ def _timeline(context: Context, ref: str) -> Response:
 
 def _why(context: Context, ref: str) -> Response:
     with context.database.read() as session:
-        return reply(lifecycle.why(session, nodes.fetch(session, ref)))
+        return reply(lifecycle.why(session, nodes.fetch(session, ref), now=context.clock()))

@@ -76,29 +76,9 @@ def _instance(row: Node) -> dict[str, Any] | None:
 
 
 def flow(session: Session, row: Flow, *, detail: bool) -> dict[str, Any]:
-    """A piece of work; `detail` adds the steps it took, from the event log."""
+    """A piece of work and its node."""
     node_row = session.get(Node, row.node_id)
-    shown: dict[str, Any] = {
-        "uuid": row.uuid,
-        "kind": row.kind,
-        "node": node_row.label if node_row else None,
-        "status": row.status,
-        "step": row.step,
-        "actor": row.actor,
-        "attempt": row.attempt,
-        "waiting": None
-        if row.wait_for is None
-        else {"for": row.wait_for, "since": row.waiting_since, "deadline": row.deadline, "then": row.note},
-        "abort_reason": row.abort_reason,
-        "created_at": stamp(row.created_at),
-        "updated_at": stamp(row.updated_at),
-        "finished_at": stamp(row.finished_at),
-    }
-    if detail:
-        until = row.finished_at or row.updated_at
-        mine = select(Event).where(Event.node_id == row.node_id, Event.at >= row.created_at, Event.at <= until)
-        shown["steps"] = [event(item) for item in session.scalars(mine.order_by(Event.id).limit(1000))]
-    return shown
+    return lifecycle.describe_flow(session, row, detail=detail) | {"node": node_row.label if node_row else None}
 
 
 def subnet(row: Subnet) -> dict[str, Any]:
