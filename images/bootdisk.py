@@ -19,9 +19,23 @@ ROOT_START_MIB = ESP_START_MIB + ESP_MIB
 TYPE_BIOS_BOOT = "21686148-6449-6E6F-744E-656564454649"
 TYPE_ESP = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 TYPE_ROOT_X86_64 = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
-CORE_MODULES = (
-    "biosdisk part_gpt ext2 search search_label search_fs_uuid linux normal minicmd configfile echo test serial ls boot"
-).split()
+CORE_MODULES = [
+    "biosdisk",
+    "part_gpt",
+    "ext2",
+    "search",
+    "search_label",
+    "search_fs_uuid",
+    "linux",
+    "normal",
+    "minicmd",
+    "configfile",
+    "echo",
+    "test",
+    "serial",
+    "ls",
+    "boot",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,7 +120,9 @@ def _tree(work: Path, codename: str, kernel: Kernel, sources: list[apt_sources.S
     options = [f"--dpkgopt=path-exclude={path}" for path in excluded]
     options += [f"--dpkgopt=path-include={path}" for path in debian_recipe.INCLUDED]
     # Outside of the tree, whose resolv.conf is already that of systemd-resolved.
-    download = 'mkdir "$1/boot-debs" && cd "$1/boot-debs" && APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get -qq download {}'
+    download = (
+        'mkdir "$1/boot-debs" && cd "$1/boot-debs" && APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get -qq download {}'
+    )
     tools.run(
         [
             "mmdebstrap", "--mode=root", "--variant=apt", "--architectures=amd64", "--format=directory",

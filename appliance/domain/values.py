@@ -51,6 +51,11 @@ class Endpoint:
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    @classmethod
+    def parse(cls, text: str) -> "Endpoint":
+        """From `127.0.0.1:8443` or `[::1]:8443`. Raises BadValue."""
+        return endpoint(text)
+
     @property
     def is_any(self) -> bool:
         """Does it stand for every address of this machine?"""

@@ -15,8 +15,8 @@ from appliance.config import Config
 from appliance.domain.boot import Discovery
 from appliance.domain.clock import Clock
 from appliance.domain.power import PowerPolicy
+from appliance.flows.catalogue import FLOWS
 from appliance.flows.engine import Engine
-from appliance.flows.registry import FLOWS
 from appliance.flows.resources import FlowPolicy, Resources
 from appliance.http.context import Context
 from appliance.main.doctor import Doctor
