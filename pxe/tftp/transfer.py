@@ -1,9 +1,9 @@
 """One file on its way to one client: blocks, windows, repeats. Pure: bytes and time in, datagrams out.
 
 A duplicate ACK never causes a send (the "sorcerer's apprentice"); lost blocks are repeated by the clock, or when an
-ACK in the middle of a window shows a gap (RFC 7440 §4). Such repeats have a budget, so a reordering network cannot make a
-storm. The window is never made smaller than agreed: a client acknowledges full windows only, and would wait. A peer that
-never answered is sent at most three datagrams, since its address may be forged.
+ACK in the middle of a window shows a gap (RFC 7440 §4). Such repeats have a budget, so a reordering network cannot
+make a storm. The window is never made smaller than agreed: a client acknowledges full windows only, and would wait. A
+peer that never answered is sent at most three datagrams, since its address may be forged.
 """
 
 from collections.abc import Callable
@@ -68,11 +68,7 @@ class Transfer:
         if self.outcome is not None:
             return []
         if not self._is_open:
-            if block != 0:
-                return []
-            self._is_open = self._has_answered = True
-            self._sends = 0
-            return self._fill(now)
+            return self._open(now) if block == 0 else []
         position = self._acked + ((block - self._acked) & 0xFFFF)
         if not self._acked < position <= self._sent:
             return []
@@ -82,13 +78,7 @@ class Transfer:
         if position == self._blocks:
             self.outcome = Outcome.DONE
             return []
-        if position < self._sent:
-            self._spare -= self._sent - position
-            if self._spare < 0:
-                self._wait(now)
-                return []
-            self._sent = position
-        return self._fill(now)
+        return self._after_gap(now) if position < self._sent else self._fill(now)
 
     def on_time(self, now: float) -> list[bytes]:
         if self.outcome is not None or now < self._deadline:
@@ -103,6 +93,22 @@ class Transfer:
         if not self._has_answered:
             self._sent = 0
             return self._first_block(now)
+        self._sent = self._acked
+        return self._fill(now)
+
+    def _open(self, now: float) -> list[bytes]:
+        self._is_open = self._has_answered = True
+        self._sends = 0
+        return self._fill(now)
+
+    def _after_gap(self, now: float) -> list[bytes]:
+        """The client has dropped what follows the gap; send it again while the budget lasts, else leave it to the
+        clock.
+        """
+        self._spare -= self._sent - self._acked
+        if self._spare < 0:
+            self._wait(now)
+            return []
         self._sent = self._acked
         return self._fill(now)
 
