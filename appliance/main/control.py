@@ -45,7 +45,9 @@ def run(state: Path, *, listen: str | None = None, roles: frozenset[str] = froze
 def _doors(control: wiring.Control, listen: str | None) -> list[Server]:
     config = control.config
     operator_listen = Endpoint.parse(listen) if listen else config.api.listen
-    operators = tls.ServerContexts(config.state, setup.server_names(config) | {operator_listen.host}, clock=system_clock)
+    operators = tls.ServerContexts(
+        config.state, setup.server_names(config) | {operator_listen.host}, clock=system_clock
+    )
     agents = tls.ServerContexts(config.state, tls.local_addresses(), clock=system_clock, name="agents")
     return [
         TlsServer(
