@@ -4,12 +4,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from appliance.domain.lifecycle import Verb
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
 
 from appliance.domain.access import Permission
 from appliance.domain.errors import Forbidden, NotFound, RackwrightError
+from appliance.domain.lifecycle import Verb
 from appliance.models.database import Database
 from appliance.models.image import Image
 from appliance.models.node import Inventory, Node

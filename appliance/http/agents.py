@@ -14,6 +14,7 @@ from appliance.domain.errors import Unauthenticated, Unavailable
 from appliance.http.auth import bearer
 from appliance.http.context import Context
 from appliance.http.json_body import nothing, number, read_object, reply
+from appliance.models import agent_command
 from appliance.models.database import announce
 from appliance.services import agents, events
 
@@ -99,7 +100,7 @@ def _next(context: Context, token: str, wait_s: int) -> Response:
     while True:
         with context.database.read() as session:
             speaker = agents.authenticate(session, token)
-            topic = agents.topic(speaker.node.id) if speaker.node else "sighted"
+            topic = agent_command.topic(speaker.node.id) if speaker.node else "sighted"
             seen = context.database.bells.count(topic)
             found = speaker.node is not None and agents.pending(session, speaker.node) is not None
         if found:

@@ -5,8 +5,8 @@ Not here: any credential, because the socket's permissions are the credential; a
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from ipaddress import IPv4Address
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 from sqlalchemy.orm import Session
@@ -20,6 +20,7 @@ from appliance.models import event
 from appliance.models.database import announce
 from appliance.services import agents, boot, events, network
 from pxe import ipxe
+from pxe.types import Mac
 
 MAX_EVENTS = 1000
 WAIT_MAX_S = 60
@@ -66,16 +67,17 @@ def _plan(context: Context) -> Response:
     body = read_object()
     mac = names.mac(str(body.get("mac", "")))
     address = str(body["address"]) if body.get("address") else None
-    facts = {
-        "mac": mac, "address": address, "firmware": str(body.get("firmware", "unknown"))[:16],
-        "discovery": context.discovery.discovery, "now": context.clock(),
-    }  # fmt: skip
+    firmware, now = str(body.get("firmware", "unknown"))[:16], context.clock()
+    policy = context.discovery.discovery
+
+    def decide(session: Session) -> boot.Plan:
+        return boot.plan(session, mac=mac, address=address, firmware=firmware, discovery=policy, now=now)
+
     with context.database.read() as session:
-        known = boot.node_of(session, mac) is not None
-        decided = boot.plan(session, **facts) if known else None
+        decided = decide(session) if boot.node_of(session, mac) is not None else None
     if decided is None:
-        with context.database.write() as session:
-            decided = boot.plan(session, **facts)
+        with context.database.write() as session:  # an unknown machine leaves a sighting
+            decided = decide(session)
     action = {rules.Action.AGENT: "boot", rules.Action.LOCAL: "local", rules.Action.IGNORE: "ignore"}[decided.action]
     return reply({"action": action, "why": decided.why, "node": decided.node})
 
@@ -86,20 +88,17 @@ def _script(context: Context) -> Response:
     server = names.ip_address(request.args.get("server", ""))
     address, platform = request.args.get("address") or None, request.args.get("platform", "pcbios")
     with context.database.write() as session:
-        _decided, ticket = boot.grant(
+        decided, ticket = boot.grant(
             session, mac=mac, address=address, server=server, discovery=context.discovery.discovery, now=context.clock()
         )
         announce(session, events.TOPIC)
     if ticket is None:
-        return Response(ipxe.local_boot_script(is_efi=platform == "efi"), mimetype="text/plain")
-    agent_port = urlsplit(f"//{context.config.agent.listen}").port
+        local = ipxe.local_boot_script("efi" if platform == "efi" else "pcbios", why=decided.why)
+        return Response(local, mimetype="text/plain")
     script = ipxe.agent_script(
-        http_base=f"http://{server}:{context.config.netboot.http_port}",
-        api_url=f"https://{server}:{agent_port}",
-        ca_fingerprint=context.ca_fingerprint,
-        boot_secret=ticket.secret,
-        mac=mac,
-    )
+        server=IPv4Address(server), mac=Mac(mac), ca_sha256=context.ca_fingerprint, boot_secret=ticket.secret,
+        http_port=context.config.netboot.http_port, api_port=context.config.agent.listen.port,
+    )  # fmt: skip
     return Response(script, mimetype="text/plain")
 
 

@@ -10,7 +10,7 @@ from flask import Flask
 from agent import wire
 from appliance.config import Config
 from appliance.domain.clock import system_clock
-from appliance.domain.values import Endpoint
+from appliance.domain.values import endpoint
 from appliance.http import app
 from appliance.http.server import BODY_BYTES, Server, TlsServer, UnixServer
 from appliance.main import wiring
@@ -44,7 +44,7 @@ def run(state: Path, *, listen: str | None = None, roles: frozenset[str] = froze
 
 def _doors(control: wiring.Control, listen: str | None) -> list[Server]:
     config = control.config
-    operator_listen = Endpoint.parse(listen) if listen else config.api.listen
+    operator_listen = endpoint(listen) if listen else config.api.listen
     operators = tls.ServerContexts(
         config.state, setup.server_names(config) | {operator_listen.host}, clock=system_clock
     )

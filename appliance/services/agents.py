@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from agent import wire
 from appliance.domain.errors import Invalid, NotFound, Unauthenticated
-from appliance.models import event, flow
+from appliance.models import agent_command, event, flow
 from appliance.models.agent_command import AgentCommand
 from appliance.models.node import Inventory, Node, Sighting
 from appliance.services import discovery
@@ -37,11 +37,6 @@ class Agent:
 
     node: Node | None
     sighting: Sighting | None
-
-
-def topic(node_id: int) -> str:
-    """The bell that rings when there is something for this node's agent."""
-    return f"agent:{node_id}"
 
 
 def lookup(session: Session, body: Mapping[str, Any], *, address: str, now: datetime) -> wire.LookupReply:
@@ -196,27 +191,24 @@ def update(session: Session, vault: Vault, node: Node, uuid: str, body: Mapping[
         return False
     if status not in ("done", "failed"):
         raise Invalid("status is running, done or failed")
-    row.status, row.finished_at = status, now
     result = body.get("result")
-    row.result = result if isinstance(result, dict) else {}
-    row.error = str(body.get("error", ""))[:2000] or None if status == "failed" else None
-    row.secret_params = row.secret_params if row.name == "setup_bmc" and status == "done" else None
+    result = result if isinstance(result, dict) else {}
+    error = str(body.get("error", ""))[:2000] or None if status == "failed" else None
+    if row.name == "inspect" and status == "done":
+        result = {"inventory": discovery.check_report(result.get("inventory"))}
     seconds = (now - (row.started_at or row.created_at)).total_seconds()
     event.record(
         session, at=now, kind=f"agent.{status}", actor="agent", node_id=node.id, duration_s=seconds,
-        message=f"{row.name} {status}" + (f": {row.error}" if row.error else ""), data=_small(row.result),
+        message=f"{row.name} {status}" + (f": {error}" if error else ""), data=_small(result),
     )  # fmt: skip
     if row.name == "setup_bmc" and status == "done":
-        discovery.bmc_was_set_up(session, vault, node, row, now=now)
-    if row.name == "inspect" and status == "done":
-        store_report(session, node, discovery.check_report(row.result.get("inventory", {})), now=now)
-    payload = {"status": status, "result": _small(row.result), "error": row.error}
-    flow.signal(session, node_id=node.id, name=f"agent.command:{row.uuid}", payload=payload, now=now)
+        discovery.bmc_was_set_up(session, vault, node, row, result, now=now)
+    agent_command.finish(session, command=row, status=status, result=result, error=error, now=now)
     return False
 
 
 def _small(result: dict[str, Any]) -> dict[str, Any]:
-    """Results go to events and signals without the bulky parts."""
+    """Events do without the bulky parts of a result."""
     return {key: value for key, value in result.items() if key != "inventory"}
 
 

@@ -116,13 +116,13 @@ def set_up_bmc(
     )  # fmt: skip
 
 
-def bmc_was_set_up(session: Session, vault: Vault, node: Node, row: AgentCommand, *, now: datetime) -> None:
+def bmc_was_set_up(
+    session: Session, vault: Vault, node: Node, row: AgentCommand, result: Mapping[str, Any], *, now: datetime
+) -> None:
     """The account exists: keep the access. A BMC that another node has is refused and said."""
-    result = row.result or {}
     if row.secret_params is None or not result.get("address"):
         return
     password = orjson.loads(vault.open(row.secret_params, f"node:{node.uuid}:command"))["password"]
-    row.secret_params = None
     address = names.ip_address(str(result["address"]))
     same = select(Node).where(Node.bmc_address == address, Node.driver == node.driver, Node.id != node.id)
     other = session.scalars(same.limit(1)).first()

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from flask import Flask, Response, g, request
 
@@ -73,7 +73,7 @@ def _upload(context: Context, ref: str) -> Response:
     expected = _sha256(request.headers.get("X-Checksum-Sha256"))
     with context.database.read() as session:
         row = images.fetch(session, ref)
-    context.images.receive(row.uuid, request.stream, size=request.content_length, sha256=expected)
+    context.images.receive(row.uuid, cast("BinaryIO", request.stream), size=request.content_length, sha256=expected)
     context.background.submit(context.images.make_ready, row.uuid)
     with context.database.read() as session:
         return reply(present.image(images.fetch(session, row.uuid)), 202)

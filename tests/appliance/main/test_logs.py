@@ -4,6 +4,7 @@ import errno
 import json
 import logging
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -155,7 +156,7 @@ class TestQueue:
 
 def test_start_and_end(tmp_path: Path):
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, hook = root.handlers[:], root.level, sys.excepthook
     try:
         end = logs.start("control", tmp_path, level="warning")
         logging.getLogger("a").warning("seen")
@@ -164,6 +165,7 @@ def test_start_and_end(tmp_path: Path):
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
+        sys.excepthook = hook
         logging.captureWarnings(capture=False)
     said = (tmp_path / "control.log").read_text()
     assert "seen" in said

@@ -105,6 +105,19 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_node_rack"), ["rack"], unique=False)
 
     op.create_table(
+        "periodic",
+        sa.Column("name", sa.String(length=48), nullable=False),
+        sa.Column("next_at", sa.BigInteger(), nullable=False),
+        sa.Column("owner", sa.String(length=64), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_periodic")),
+    )
+    op.create_table(
+        "pool",
+        sa.Column("name", sa.String(length=32), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_pool")),
+    )
+    op.create_table(
         "setting",
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("value", sa.LargeBinary(), nullable=False),
@@ -166,6 +179,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("uuid", name=op.f("uq_user_account_uuid")),
     )
     op.create_table(
+        "worker",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("host", sa.String(length=64), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_worker")),
+    )
+    op.create_table(
         "agent_command",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("uuid", sa.String(length=36), nullable=False),
@@ -208,6 +229,72 @@ def upgrade() -> None:
     with op.batch_alter_table("event", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_event_mac"), ["mac"], unique=False)
         batch_op.create_index("ix_event_node_id_id", ["node_id", "id"], unique=False)
+
+    op.create_table(
+        "flow",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("uuid", sa.String(length=36), nullable=False),
+        sa.Column("node_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("step", sa.String(length=48), nullable=False),
+        sa.Column("entered_at", sa.BigInteger(), nullable=False),
+        sa.Column("visit", sa.Integer(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("losses", sa.Integer(), nullable=False),
+        sa.Column("wake_at", sa.BigInteger(), nullable=False),
+        sa.Column("wait_for", sa.String(length=80), nullable=True),
+        sa.Column("wait_then", sa.String(length=48), nullable=True),
+        sa.Column("wait_else", sa.String(length=48), nullable=True),
+        sa.Column("waiting_since", sa.BigInteger(), nullable=True),
+        sa.Column("deadline", sa.BigInteger(), nullable=True),
+        sa.Column("payload", sa.JSON(), nullable=True),
+        sa.Column("owner", sa.String(length=36), nullable=True),
+        sa.Column("fence", sa.Integer(), nullable=False),
+        sa.Column("pool", sa.String(length=32), nullable=True),
+        sa.Column("slot_needed", sa.String(length=32), nullable=True),
+        sa.Column("slot", sa.String(length=32), nullable=True),
+        sa.Column("abort_reason", sa.Text(), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("actor", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["node_id"], ["node.id"], name=op.f("fk_flow_node_id_node"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_flow")),
+        sa.UniqueConstraint("uuid", name=op.f("uq_flow_uuid")),
+    )
+    with op.batch_alter_table("flow", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_flow_due",
+            ["wake_at", "id"],
+            unique=False,
+            sqlite_where=sa.text("status = 'active' AND owner IS NULL"),
+            postgresql_where=sa.text("status = 'active' AND owner IS NULL"),
+        )
+        batch_op.create_index("ix_flow_node_id_id", ["node_id", "id"], unique=False)
+        batch_op.create_index(
+            "ix_flow_owner_pool",
+            ["owner", "pool"],
+            unique=False,
+            sqlite_where=sa.text("owner IS NOT NULL"),
+            postgresql_where=sa.text("owner IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_flow_slot",
+            ["slot"],
+            unique=False,
+            sqlite_where=sa.text("slot IS NOT NULL"),
+            postgresql_where=sa.text("slot IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "uq_flow_node_id_active",
+            ["node_id"],
+            unique=True,
+            sqlite_where=sa.text("status = 'active'"),
+            postgresql_where=sa.text("status = 'active'"),
+        )
 
     op.create_table(
         "inventory",
@@ -253,11 +340,21 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_token_expires_at"), ["expires_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_token_user_id"), ["user_id"], unique=False)
 
+    op.create_table(
+        "flow_signal",
+        sa.Column("flow_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("payload", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(["flow_id"], ["flow.id"], name=op.f("fk_flow_signal_flow_id_flow"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("flow_id", "name", name=op.f("pk_flow_signal")),
+    )
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    op.drop_table("flow_signal")
     with op.batch_alter_table("token", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_token_user_id"))
         batch_op.drop_index(batch_op.f("ix_token_expires_at"))
@@ -268,6 +365,28 @@ def downgrade() -> None:
 
     op.drop_table("port")
     op.drop_table("inventory")
+    with op.batch_alter_table("flow", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_flow_node_id_active",
+            sqlite_where=sa.text("status = 'active'"),
+            postgresql_where=sa.text("status = 'active'"),
+        )
+        batch_op.drop_index(
+            "ix_flow_slot", sqlite_where=sa.text("slot IS NOT NULL"), postgresql_where=sa.text("slot IS NOT NULL")
+        )
+        batch_op.drop_index(
+            "ix_flow_owner_pool",
+            sqlite_where=sa.text("owner IS NOT NULL"),
+            postgresql_where=sa.text("owner IS NOT NULL"),
+        )
+        batch_op.drop_index("ix_flow_node_id_id")
+        batch_op.drop_index(
+            "ix_flow_due",
+            sqlite_where=sa.text("status = 'active' AND owner IS NULL"),
+            postgresql_where=sa.text("status = 'active' AND owner IS NULL"),
+        )
+
+    op.drop_table("flow")
     with op.batch_alter_table("event", schema=None) as batch_op:
         batch_op.drop_index("ix_event_node_id_id")
         batch_op.drop_index(batch_op.f("ix_event_mac"))
@@ -277,6 +396,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_agent_command_node_id"))
 
     op.drop_table("agent_command")
+    op.drop_table("worker")
     op.drop_table("user_account")
     op.drop_table("subnet")
     with op.batch_alter_table("sighting", schema=None) as batch_op:
@@ -285,6 +405,8 @@ def downgrade() -> None:
 
     op.drop_table("sighting")
     op.drop_table("setting")
+    op.drop_table("pool")
+    op.drop_table("periodic")
     with op.batch_alter_table("node", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_node_rack"))
         batch_op.drop_index(batch_op.f("ix_node_provision_state"))

@@ -1,0 +1,324 @@
+"""Lifecycle verbs: one request per node, then, with --wait, their end. Every node gets a row in the result."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.main.cli.columns import RESULT
+from appliance.main.cli.complete import image_names
+from appliance.main.cli.exits import Exit, combined, from_client, tell, usage
+from appliance.main.cli.frame import DEFAULT_WAIT, file_option, seconds, verb
+from appliance.main.cli.invocation import Invocation
+from appliance.main.cli.targets import filter_option, missing, node_arguments, pick, yes_option
+from appliance.main.cli.waiting import Target, wait_for
+from appliance.main.client_errors import ApiError
+
+Json = dict[str, Any]
+Request = tuple[str, str, Json]
+"""Method, path and body of one request."""
+
+TEXT_LIMIT = 1 << 20
+"""Bytes of a user-data or network-data file; the appliance has its own, smaller limits."""
+
+
+def ask(
+    inv: Invocation,
+    refs: Sequence[str],
+    request: Callable[[str], Request],
+    *,
+    goal: str | None,
+    wait: str | None,
+    detach: bool,
+) -> int:
+    """Ask each node, wait if told to, show the results. request: ref -> (method, path, body)."""
+    if wait is not None and detach:
+        raise usage("--wait and --detach exclude each other")
+    limit_s = None if wait is None else seconds(wait)
+    targets = [_request(inv, ref, request, goal=goal, is_only=len(refs) == 1) for ref in refs]
+    accepted = [target for target in targets if target.exit_code is Exit.OK]
+    if limit_s is not None and accepted:
+        wait_for(inv, accepted, limit_s)
+    inv.show(RESULT, (target.row() for target in targets))
+    if limit_s is None and accepted and inv.style.chosen is None:
+        inv.note(f"follow: rackwright node wait {' '.join(target.name for target in accepted[:10])}")
+    return int(combined([target.exit_code for target in targets]))
+
+
+def _request(
+    inv: Invocation, ref: str, request: Callable[[str], Request], *, goal: str | None, is_only: bool
+) -> Target:
+    target = Target(ref=ref, name=ref, goal=goal)
+    method, path, body = request(ref)
+    try:
+        answer = inv.client().call(method, path, body=body).body
+    except ApiError as error:
+        failure = missing(inv, ref, error) if error.status == 404 else from_client(error)
+        if is_only or failure.exit_code is Exit.DENIED:
+            raise failure from error
+        tell(failure, as_json=inv.style.is_json)
+        target.result, target.exit_code, target.reason = "refused", failure.exit_code, failure.message
+        return target
+    if isinstance(answer, dict):
+        node = answer["node"] if isinstance(answer.get("node"), dict) else answer
+        flow = answer.get("flow")
+        target.node = node
+        target.flow = flow.get("uuid") if isinstance(flow, dict) else None
+        target.name = str(node.get("name") or node.get("uuid") or ref)
+        # A node may be renamed while we wait, and a MAC may move; its UUID stays.
+        target.ref = str(node.get("uuid") or ref)
+    return target
+
+
+def _path(ref: str, tail: str) -> str:
+    from appliance.main.client import part
+
+    return f"/v1/nodes/{part(ref)}/{tail}"
+
+
+def _simple(name: str, goal: str | None, help_text: str) -> Any:
+    """A verb without a body."""
+
+    @verb(f"rackwright node {name} n1 n2 --wait", data=True, waits=True)
+    @node_arguments(required=False)
+    @filter_option
+    def command(
+        inv: Invocation, *, nodes: tuple[str, ...], filters: tuple[str, ...], wait: str | None, detach: bool
+    ) -> int:
+        refs = pick(inv, nodes, filters)
+        return ask(inv, refs, lambda ref: ("POST", _path(ref, name), {}), goal=goal, wait=wait, detach=detach)
+
+    command.help = help_text
+    return command
+
+
+manage = _simple(
+    "manage", "manageable", "Log in to the BMC, and take the node under management: `enroll` becomes `manageable`."
+)
+inspect = _simple("inspect", "manageable", "Boot the agent on the node and take stock of its hardware.")
+provide = _simple("provide", "available", "Clean the node's disks and make it `available` for a deployment.")
+adopt = _simple("adopt", "active", "Take over a machine that already runs its system, without touching its disks.")
+abort = _simple("abort", None, "Stop what the node is doing. It comes to rest in a state that says what was stopped.")
+
+
+def _destructive(name: str, goal: str, harm: str, help_text: str) -> Any:
+    """A verb that loses what is on the disks."""
+
+    @verb(f"rackwright node {name} n1 --yes --wait", data=True, waits=True)
+    @node_arguments(required=False)
+    @filter_option
+    @yes_option
+    def command(
+        inv: Invocation,
+        *,
+        nodes: tuple[str, ...],
+        filters: tuple[str, ...],
+        yes: bool,
+        most: int,
+        wait: str | None,
+        detach: bool,
+    ) -> int:
+        refs = pick(inv, nodes, filters, most=most)
+        sure(inv, name, refs, harm, yes=yes)
+        return ask(inv, refs, lambda ref: ("POST", _path(ref, name), {}), goal=goal, wait=wait, detach=detach)
+
+    command.help = help_text
+    return command
+
+
+def sure(inv: Invocation, name: str, refs: Sequence[str], harm: str, *, yes: bool) -> None:
+    """Ask before damage, naming what is meant."""
+    if refs:
+        shown = ", ".join(refs[:10]) + (f" and {len(refs) - 10} more" if len(refs) > 10 else "")
+        inv.confirm(f"{name} {shown}: {harm}", yes=yes)
+
+
+undeploy = _destructive(
+    "undeploy", "available", "the instance is lost and the disks are cleaned",
+    "Take the instance away and clean the disks; the node becomes `available` again.",
+)  # fmt: skip
+
+
+@verb("rackwright node clean n1 --method metadata --yes --wait", data=True, waits=True)
+@node_arguments(required=False)
+@click.option("--method", type=click.Choice(["metadata", "shred"]), default="metadata", show_default=True,
+              help="metadata: partition tables and file system labels; shred: every byte.")  # fmt: skip
+@filter_option
+@yes_option
+def clean(
+    inv: Invocation,
+    *,
+    nodes: tuple[str, ...],
+    method: str,
+    filters: tuple[str, ...],
+    yes: bool,
+    most: int,
+    wait: str | None,
+    detach: bool,
+) -> int:
+    """Clean the disks of a manageable node now. It stays `manageable`."""
+    refs = pick(inv, nodes, filters, most=most)
+    sure(inv, "clean", refs, f"what is on the disks is lost ({method})", yes=yes)
+    return ask(
+        inv, refs, lambda ref: ("POST", _path(ref, "clean"), {"method": method}), goal="manageable", wait=wait,
+        detach=detach,
+    )  # fmt: skip
+
+
+def _instance_options(*, image_required: bool) -> Callable[[Any], Any]:
+    """What an instance is made of."""
+
+    def add(function: Any) -> Any:
+        for option in reversed(
+            (
+                click.option(
+                    "--image", required=image_required, metavar="IMAGE", shell_complete=image_names,
+                    help="Name or UUID of the image.",
+                ),
+                click.option("--hostname", metavar="NAME", help="Host name of the instance; the node's name unless said."),
+                click.option("--ssh-key", "ssh_keys", multiple=True, metavar="FILE|KEY", help="Public key, or a file of them."),
+                file_option("--user-data", help_text="cloud-config or script for cloud-init."),
+                file_option("--network-data", help_text="OpenStack network_data.json."),
+                click.option(
+                    "--boot", type=click.Choice(["auto", "kexec", "reboot"]), default="auto", show_default=True,
+                    help="How the written system is started.",
+                ),
+            )
+        ):  # fmt: skip
+            function = option(function)
+        return function
+
+    return add
+
+
+def _instance(refs: Sequence[str], wishes: Mapping[str, Any]) -> Json:
+    """The API's body for what the options say; nothing is sent for what they leave out."""
+    if wishes["hostname"] and len(refs) > 1:
+        raise usage("--hostname fits one node only", next_step="leave it out: each instance is named after its node")
+    body: Json = {key: wishes[key] for key in ("image", "hostname", "boot") if wishes[key]}
+    if wishes["ssh_keys"]:
+        body["ssh_keys"] = [key for given in wishes["ssh_keys"] for key in public_keys(given)]
+    if wishes["user_data"] is not None:
+        body["user_data"] = _read(wishes["user_data"])
+    if wishes["network_data"] is not None:
+        body["network_data"] = _json_of(wishes["network_data"])
+    return body
+
+
+@verb("rackwright node deploy n1 --image debian-12 --ssh-key ~/.ssh/id_ed25519.pub --wait", data=True, waits=True)
+@node_arguments(required=False)
+@_instance_options(image_required=True)
+@filter_option
+def deploy(
+    inv: Invocation,
+    *,
+    nodes: tuple[str, ...],
+    filters: tuple[str, ...],
+    wait: str | None,
+    detach: bool,
+    **wishes: Any,
+) -> int:
+    """Write an image to the node's disk, add the configuration for cloud-init and start it."""
+    refs = pick(inv, nodes, filters)
+    body = _instance(refs, wishes)
+    return ask(inv, refs, lambda ref: ("POST", _path(ref, "deploy"), body), goal="active", wait=wait, detach=detach)
+
+
+@verb("rackwright node rebuild n1 --image debian-12 --yes --wait", data=True, waits=True)
+@node_arguments(required=False)
+@_instance_options(image_required=False)
+@filter_option
+@yes_option
+def rebuild(
+    inv: Invocation,
+    *,
+    nodes: tuple[str, ...],
+    filters: tuple[str, ...],
+    yes: bool,
+    most: int,
+    wait: str | None,
+    detach: bool,
+    **wishes: Any,
+) -> int:
+    """Write the disk of an active node anew: the same image, keys and user-data, or those that are named."""
+    refs = pick(inv, nodes, filters, most=most)
+    body = _instance(refs, wishes)
+    sure(inv, "rebuild", refs, "what is on the disk is lost", yes=yes)
+    return ask(inv, refs, lambda ref: ("POST", _path(ref, "rebuild"), body), goal="active", wait=wait, detach=detach)
+
+
+@verb("rackwright node wait n1 n2 --for active", data=True)
+@node_arguments(required=False)
+@click.option("--for", "goal", metavar="STATE", help="The state that is success; any state of rest unless said.")
+@click.option("--timeout", default=DEFAULT_WAIT, show_default=True, metavar="DURATION", help="At most so long.")
+@filter_option
+def wait(inv: Invocation, *, nodes: tuple[str, ...], goal: str | None, timeout: str, filters: tuple[str, ...]) -> int:
+    """Wait until nodes come to rest. Also the way back to a wait that Ctrl-C ended."""
+    limit_s = seconds(timeout)
+    targets = [Target(ref=ref, name=ref, goal=goal) for ref in pick(inv, nodes, filters)]
+    if targets:
+        wait_for(inv, targets, limit_s)
+    inv.show(RESULT, (target.row() for target in targets))
+    return int(combined([target.exit_code for target in targets]))
+
+
+@verb('rackwright node maintenance on n1 --reason "bad DIMM"', data=True)
+@click.argument("switch", type=click.Choice(["on", "off"]), metavar="on|off")
+@node_arguments()
+@click.option("--reason", metavar="TEXT", help="Shown to everybody who looks at the node.")
+def maintenance(inv: Invocation, *, switch: str, nodes: tuple[str, ...], reason: str | None) -> int:
+    """Set nodes aside, so that nothing is done to them by itself; or take them back."""
+    if reason and switch == "off":
+        raise usage("--reason goes with `on` only")
+    method = "PUT" if switch == "on" else "DELETE"
+    body: Json = {"reason": reason} if reason else {}
+    targets = [
+        _request(inv, ref, lambda ref: (method, _path(ref, "maintenance"), body), goal=None, is_only=len(nodes) == 1)
+        for ref in dict.fromkeys(nodes)
+    ]
+    for target in targets:
+        if target.exit_code is Exit.OK:
+            target.result = f"maintenance {switch}"
+    inv.show(RESULT, (target.row() for target in targets))
+    return int(combined([target.exit_code for target in targets]))
+
+
+def public_keys(given: str) -> list[str]:
+    """The keys in a file or on the line. A private key is refused before it goes anywhere."""
+    text = given
+    if not given.startswith(("ssh-", "ecdsa-", "sk-")):
+        text = _read(Path(given).expanduser())
+    if "PRIVATE KEY" in text:
+        raise usage(f"{given[:80]} is a private key", next_step=f"give the public one: --ssh-key {given[:80]}.pub")
+    keys = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if not keys or not all(len(key.split()) >= 2 and key.startswith(("ssh-", "ecdsa-", "sk-")) for key in keys):
+        raise usage(f"{given[:80]} holds no public SSH key", next_step="give a file such as ~/.ssh/id_ed25519.pub")
+    return keys
+
+
+def _read(file: Path) -> str:
+    try:
+        if str(file) == "-":
+            raw = sys.stdin.buffer.read(TEXT_LIMIT + 1)
+        else:
+            with file.open("rb") as stream:
+                raw = stream.read(TEXT_LIMIT + 1)
+    except OSError as cause:
+        raise usage(f"{file} cannot be read", why=str(cause.strerror or cause)) from cause
+    if len(raw) > TEXT_LIMIT:
+        raise usage(f"{file} is larger than {TEXT_LIMIT} bytes")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as cause:
+        raise usage(f"{file} is not text in UTF-8", why=str(cause)) from cause
+
+
+def _json_of(file: Path) -> object:
+    import json
+
+    try:
+        return json.loads(_read(file))
+    except ValueError as cause:
+        raise usage(f"{file} is not JSON", why=str(cause)) from cause

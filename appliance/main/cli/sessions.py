@@ -1,0 +1,104 @@
+"""`login`, `logout`, `whoami`."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from appliance.main.cli.columns import PLAIN
+from appliance.main.cli.exits import Exit, Failure, from_client, usage
+from appliance.main.cli.frame import file_option, verb
+from appliance.main.cli.invocation import Invocation
+from appliance.main.cli.place import Profile, config_path, read_profiles, write_profiles
+from appliance.main.client_errors import ApiError, ClientError
+
+
+@verb("rackwright login --url https://rack.example:8443 --ca ca.pem")
+@click.option("--username", default="admin", show_default=True, metavar="NAME", help="Who logs in.")
+@file_option("--password-file", help_text="The password; first line of FILE, - for standard input.")
+@file_option("--new-password-file", help_text="Change the password to this one at once.")
+@click.option("--print-token", is_flag=True, help="Write the token to stdout and save nothing.")
+def login(
+    inv: Invocation, *, username: str, password_file: Path | None, new_password_file: Path | None, print_token: bool
+) -> None:
+    """Log in and save the token (0600) for the next commands.
+
+    The first password is the one that `rackwright init` printed; it has to be changed at the first login, which this
+    asks for.
+    """
+    place = inv.place()
+    client = inv.client(anonymous=True)
+    client.token = None
+    password = inv.password(f"Password of {username} at {place.url}", password_file, option="--password-file")
+    try:
+        answer = client.call("POST", "/v1/login", body={"username": username, "password": password}).body
+    except ApiError as error:
+        failure = from_client(error)
+        if error.status == 401:
+            failure.next_step = error.next_step or "check the user name and the password"
+        raise failure from error
+    client.token = str(answer["token"])
+    if new_password_file is not None or (answer.get("must_change") and inv.can_ask()):
+        new = inv.password("New password", new_password_file, option="--new-password-file", again=True)
+        client.call("POST", "/v1/password", body={"old": password, "new": new})
+        inv.note("the password is changed")
+    elif answer.get("must_change"):
+        inv.note("this password is for the first login only; change it: rackwright login --new-password-file FILE")
+    if print_token:
+        print(client.token)
+        return
+    _save(inv, username, client.token, answer.get("expires_at"))
+
+
+def _save(inv: Invocation, username: str, token: str, expires_at: object) -> None:
+    place = inv.place()
+    file = config_path(inv.environment)
+    profiles = read_profiles(file)
+    name = inv.asked.profile or inv.environment.get("RACKWRIGHT_PROFILE") or "default"
+    profiles[name] = Profile(
+        url=place.url,
+        ca=str(place.ca.absolute()) if place.ca else None,
+        token=token,
+        username=username,
+        expires_at=None if expires_at is None else str(expires_at),
+    )
+    write_profiles(file, profiles)
+    inv.note(f"logged in to {place.url} as {username}; saved as profile {name!r} in {file}")
+
+
+@verb("rackwright logout")
+@click.option("--all", "everything", is_flag=True, help="Every saved login, without asking the appliances.")
+def logout(inv: Invocation, *, everything: bool) -> None:
+    """End the session and forget its token."""
+    file = config_path(inv.environment)
+    profiles = read_profiles(file)
+    if everything:
+        write_profiles(file, {})
+        inv.note("every saved login is forgotten")
+        return
+    place = inv.place()
+    if place.token is None:
+        raise Failure(f"not logged in to {place.url}", exit_code=Exit.DENIED, kind="unauthenticated")
+    try:
+        inv.client().call("POST", "/v1/logout", body={})
+    except ClientError as error:
+        # The token is forgotten here whatever the appliance says; it ends there by itself in time.
+        inv.note(f"the appliance was not told: {error}")
+    kept = {
+        name: replace(profile, token=None, expires_at=None) if profile.token == place.token else profile
+        for name, profile in profiles.items()
+    }
+    write_profiles(file, kept)
+    inv.note(f"logged out of {place.url}")
+
+
+@verb("rackwright whoami", data=True)
+def whoami(inv: Invocation) -> None:
+    """Say who is logged in, where, and until when."""
+    answer = inv.client().get("/v1/whoami")
+    if not answer:
+        raise usage("the appliance does not say who is logged in")
+    inv.show_one(PLAIN, {"url": inv.place().url, "found_by": inv.place().source, **answer})
+    if sys.stdout.isatty() and answer.get("must_change"):
+        inv.note("the password must be changed: rackwright login --new-password-file FILE")
