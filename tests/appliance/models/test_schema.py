@@ -2,29 +2,20 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
 from sqlalchemy import create_engine, inspect, text
 
 from appliance.models import schema
-from tests.fakes import postgres
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    programs = postgres.find_programs()
-    if programs is None:
-        pytest.skip("PostgreSQL is not installed (initdb not found)")
-    with postgres.running(programs) as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/a.db"
-    return postgres.fresh_database(request.getfixturevalue("server"), "schema_test")
+@pytest.fixture
+def url(databases: Any, database_kind: str, tmp_path: Path) -> Iterator[str]:
+    url = databases.create_blank(database_kind, tmp_path)
+    yield url
+    databases.drop(url)
 
 
 def execute(url: str, statement: str) -> None:
@@ -57,7 +48,7 @@ def test_upgrading_twice_changes_nothing(url: str, tmp_path: Path):
 
 def test_looking_creates_nothing(tmp_path: Path):
     assert schema.current(f"sqlite:///{tmp_path}/a.db") is None
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "a.db").exists()
 
 
 def test_a_newer_schema_is_refused_and_not_read(url: str, tmp_path: Path):
@@ -72,6 +63,7 @@ def test_a_newer_schema_is_refused_and_not_read(url: str, tmp_path: Path):
 def test_an_empty_database_needs_an_upgrade(url: str):
     with pytest.raises(schema.SchemaError, match="absent"):
         schema.check(url)
+    assert tables(url) == set()
 
 
 class TestFailure:
