@@ -1,8 +1,9 @@
 """The guest's own door to the virtual BMC: its KCS device talks, through QEMU, to the same BMC as the network does.
 
 QEMU connects to our UNIX socket each time it starts:
-    -chardev socket,id=ipmi0,path=PATH -device ipmi-bmc-extern,id=bmc0,chardev=ipmi0 -device isa-ipmi-kcs,bmc=bmc0
-So `attach` must have returned before QEMU starts.
+    -chardev socket,id=ipmi0,path=PATH,reconnect=1
+    -device ipmi-bmc-extern,id=bmc0,chardev=ipmi0 -device isa-ipmi-kcs,bmc=bmc0
+`reconnect=1` is needed: without it QEMU 7.2 connects before its KCS device exists and dies of a null pointer at once.
 """
 
 import contextlib
@@ -13,16 +14,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from bmc.virtual.kcs_codec import PROTOCOL_VERSION, Decoder, HardwareOperation, Message, Operation
+from bmc.virtual.kcs_codec import Decoder, Message, Operation
 from bmc.virtual.server import VirtualBmc
 
 log = logging.getLogger(__name__)
-
-GREETING = (
-    HardwareOperation(operation=Operation.VERSION, argument=bytes([PROTOCOL_VERSION])).encode()
-    + HardwareOperation(operation=Operation.NO_ATTENTION).encode()
-)
-
 
 def attach(path_or_socket: str | os.PathLike[str] | socket.socket, bmc: VirtualBmc) -> Callable[[], None]:
     """Serve the guest at a new UNIX socket of that path (or at a listening one); the result ends it."""
@@ -86,7 +81,7 @@ class _Door:
 
     def _talk(self, guest: socket.socket) -> None:
         decoder = Decoder()
-        guest.sendall(GREETING)
+        # OpenIPMI's BMC greets with its version; QEMU ignores that, and answers are all that it needs.
         while not self._is_closed:
             data = guest.recv(4096)
             if not data:
