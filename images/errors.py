@@ -1,5 +1,9 @@
 """What can go wrong with images. The docstring of each class is the public sentence; details are attributes."""
 
+import contextlib
+import errno
+from collections.abc import Iterator
+
 
 class ImageError(Exception):
     """Something about an image is not as it must be."""
@@ -24,6 +28,9 @@ class BadConfigDrive(ImageError):
 class NoSpace(ImageError):
     """The file system of the images is full; free some space and import again."""
 
+    def __init__(self) -> None:
+        super().__init__("the file system of the images is full; free some space and import again")
+
 
 class ChecksumMismatch(ImageError):
     """The bytes are not those that the checksum stands for."""
@@ -44,3 +51,14 @@ class FetchFailed(ImageError):
 
 class NoSource(ImageError):
     """apt has no source for the release; add one below /etc/apt/sources.list.d."""
+
+
+@contextlib.contextmanager
+def no_space() -> Iterator[None]:
+    """Turn the operating system's way of saying that a disk is full into NoSpace."""
+    try:
+        yield
+    except OSError as cause:
+        if cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise NoSpace from cause
+        raise

@@ -48,15 +48,19 @@ def build(out_dir: Path, cache_dir: Path, *, report: Report, agent_dir: Path = _
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     names = ramdisk_apt.resolve(ramdisk_recipe.PACKAGES, cache_dir)
-    imports = sorted({*ramdisk_tree.imported_modules(agent_dir), *ramdisk_recipe.PYTHON_EXTRA})
-    key = _hash([*names, *imports, *_texts(_HERE / name for name in _SOURCES), *_texts([_DATA / "freeze.py"])])
-    base = cache_dir / f"base-{key}"
     root = ramdisk_apt.unpack(ramdisk_recipe.PACKAGES, names, cache_dir, report)
-    if not base.is_dir():
-        _build_base(root, imports, base, cache_dir, report)
-    agent = _agent_archive(root, agent_dir, cache_dir, report)
+    imports = sorted({*ramdisk_tree.imported_modules(agent_dir), *ramdisk_recipe.PYTHON_EXTRA})
+    scripts = [_DATA / "init", _DATA / "udhcpc"]
+    agent_sources = _texts([*sorted(agent_dir.rglob("*.py")), _DATA / "freeze.py", *scripts])
+    recipe = [*names, *_texts(_HERE / name for name in _SOURCES)]
+    initrd = b""
+    for name, inputs, make in (
+        ("modules", recipe, lambda: _modules(root, cache_dir)),
+        ("system", [*recipe, *imports, *_texts([_DATA / "freeze.py"])], lambda: _system(root, imports, cache_dir)),
+        ("agent", [root.name, *agent_sources], lambda: _agent(root, agent_dir, scripts, cache_dir)),
+    ):
+        initrd += _kept(cache_dir, name, inputs, make, report).read_bytes()
     version = ramdisk_tree.kernel_version(root)
-    initrd = (base / "modules").read_bytes() + (base / "system").read_bytes() + agent.read_bytes()
     _replace(out_dir / "initrd", initrd)
     _replace(out_dir / "vmlinuz", (root / f"boot/vmlinuz-{version}").read_bytes())
     paths = {name: out_dir / name for name in ("vmlinuz", "initrd")}
@@ -69,48 +73,46 @@ def build(out_dir: Path, cache_dir: Path, *, report: Report, agent_dir: Path = _
     )
 
 
-def _build_base(root: Path, imports: list[str], base: Path, cache_dir: Path, report: Report) -> None:
-    for old in cache_dir.glob("base-*"):
-        shutil.rmtree(old)
-    work = cache_dir / "base-work"
-    work.mkdir()
-    report("packing the kernel modules")
-    (work / "modules").write_bytes(archive(ramdisk_tree.modules(root, cache_dir / "stage")))
-    report("compiling the Python library")
-    _python(root, "library", str(work / "python"), *imports)
+def _kept(cache_dir: Path, name: str, inputs: list[str], make: Callable[[], bytes], report: Report) -> Path:
+    """The archive of these inputs, made now unless it was kept from an earlier build."""
+    path = cache_dir / f"{name}-{_hash(inputs)}"
+    if not path.exists():
+        report(f"packing the {name} archive of the ramdisk")
+        data = make()
+        for old in cache_dir.glob(f"{name}-*"):
+            old.unlink()
+        _replace(path, data)
+    return path
+
+
+def _modules(root: Path, cache_dir: Path) -> bytes:
+    return archive(ramdisk_tree.modules(root, cache_dir / "stage"))
+
+
+def _system(root: Path, imports: list[str], cache_dir: Path) -> bytes:
+    work = _empty(cache_dir / "work")
+    _python(root, "library", str(work), *imports)
     python = _python_program(root)
-    entries = ramdisk_tree.skeleton() + ramdisk_tree.programs(root, python) + _frozen(work / "python/lib", python.name)
+    entries = ramdisk_tree.skeleton() + ramdisk_tree.programs(root, python) + _frozen(work / "lib", python.name)
     entries += ramdisk_tree.libraries(root, entries)
-    report("compressing the system")
-    _compress(archive(entries), work / "system", level=19)
-    shutil.rmtree(work / "python")
-    work.rename(base)
+    return _compressed(archive(entries), work, level=19)
 
 
-def _agent_archive(root: Path, agent_dir: Path, cache_dir: Path, report: Report) -> Path:
-    """The third archive, made again when a source of the agent or a start script changed."""
-    scripts = [_DATA / "init", _DATA / "udhcpc"]
-    key = _hash([root.name, *_texts(scripts), *_texts([*sorted(agent_dir.rglob("*.py")), _DATA / "freeze.py"])])
-    kept = cache_dir / f"agent-{key}"
-    if kept.exists():
-        return kept
-    report("packing the agent")
-    for old in cache_dir.glob("agent-*"):
-        old.unlink() if old.is_file() else shutil.rmtree(old)
-    compiled = cache_dir / "agent-work"
-    _python(root, "agent", str(agent_dir), str(compiled))
+def _agent(root: Path, agent_dir: Path, scripts: list[Path], cache_dir: Path) -> bytes:
+    work = _empty(cache_dir / "work")
+    _python(root, "agent", str(agent_dir), str(work))
+    init, udhcpc = scripts
     entries = [
-        file("agent.pyz", zip_application(compiled)),
-        file("init", scripts[0].read_bytes(), executable=True),
-        file("etc/udhcpc", scripts[1].read_bytes(), executable=True),
+        file("agent.pyz", zip_application(work)),
+        file("init", init.read_bytes(), executable=True),
+        file("etc/udhcpc", udhcpc.read_bytes(), executable=True),
     ]
-    _compress(archive(entries), kept, level=12)
-    shutil.rmtree(compiled)
-    return kept
+    return _compressed(archive(entries), work, level=12)
 
 
 def zip_application(tree: Path) -> bytes:
-    """A zip that Python runs: the package `agent` below tree, and a `__main__` that starts it. No times, not compressed.
+    """A zip that Python runs: the package `agent` below tree, and a `__main__` that starts it. No times,
+    no compression.
 
     tree holds `agent/…` as byte code or as sources.
     """
@@ -149,13 +151,17 @@ def _python(root: Path, *arguments: str) -> None:
     tools.run(argv, timeout_s=_PYTHON_S)
 
 
-def _compress(data: bytes, target: Path, *, level: int) -> None:
-    plain = target.with_name(f"{target.name}.cpio")
+def _compressed(data: bytes, work: Path, *, level: int) -> bytes:
+    plain, packed = work / "cpio", work / "cpio.zst"
     plain.write_bytes(data)
-    packed = target.with_name(f"{target.name}.zst")
-    tools.run(["zstd", "-q", "-f", "-T1", f"-{level}", "--rm", str(plain), "-o", str(packed)], timeout_s=_ZSTD_S)
-    target.write_bytes(padded(packed.read_bytes()))
-    packed.unlink()
+    tools.run(["zstd", "-q", "-f", "-T1", f"-{level}", str(plain), "-o", str(packed)], timeout_s=_ZSTD_S)
+    return padded(packed.read_bytes())
+
+
+def _empty(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
 
 
 def _replace(target: Path, data: bytes) -> None:

@@ -33,9 +33,8 @@ def unpack(packages: Sequence[str], names: Sequence[str], cache_dir: Path, repor
     missing = [name for name in names if not (archives / name).exists()]
     if missing:
         report(f"fetching {len(missing)} Debian packages")
-        tools.run(
-            ["apt-get", *_options(cache_dir, "debs"), "--download-only", "install", *packages], timeout_s=_DOWNLOAD_S
-        )
+        options = _options(cache_dir, "debs")
+        tools.run(["apt-get", *options, "--download-only", "install", *packages], timeout_s=_DOWNLOAD_S)
     for old in cache_dir.glob("root-*"):
         shutil.rmtree(old)
     report(f"unpacking {len(names)} Debian packages")

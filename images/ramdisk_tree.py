@@ -13,6 +13,16 @@ from images.ramdisk_elf import NotElf, needed
 _PROGRAM_FOLDERS = ("usr/bin", "usr/sbin", "bin", "sbin")
 _LIBRARY_FOLDERS = ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "lib64", "usr/lib64")
 _DEPMOD_S = 120
+_TABLES = (
+    "modules.alias.bin",
+    "modules.builtin.alias.bin",
+    "modules.builtin.bin",
+    "modules.dep",
+    "modules.dep.bin",
+    "modules.order",
+    "modules.softdep",
+    "modules.symbols.bin",
+)
 
 
 class RecipeBroken(Exception):
@@ -88,9 +98,7 @@ def modules(root: Path, stage: Path) -> list[Entry]:
         shutil.copyfile(source / name, target / name)
     tools.run(["zstd", "-q", "-19", "--rm", "-T1", *(str(target / name) for name in chosen)], timeout_s=600)
     tools.run(["depmod", "-b", str(stage), version], timeout_s=_DEPMOD_S)
-    tables = ("modules.alias.bin", "modules.dep.bin", "modules.builtin.bin", "modules.builtin.alias.bin")
-    tables += ("modules.symbols.bin", "modules.softdep", "modules.dep", "modules.order")
-    kept = [f"{name}.zst" for name in chosen] + [name for name in tables if (target / name).exists()]
+    kept = [f"{name}.zst" for name in chosen] + [name for name in _TABLES if (target / name).exists()]
     return [file(f"usr/lib/modules/{version}/{name}", (target / name).read_bytes()) for name in kept]
 
 

@@ -34,10 +34,12 @@ def agent_script(
     """Boots the agent. ca_sha256: hex of the DER form of the CA certificate. Raises UnsafeValue."""
     if len(kernel_words) > _MOST_WORDS:
         raise UnsafeValue("too many kernel parameters")
-    base = f"http://{IPv4Address(server)}:{_port(http_port)}/boot"
+    http = f"http://{IPv4Address(server)}:{_port(http_port)}"
+    base = f"{http}/boot"
     words = [
         "initrd=initrd",
         *(_fits(_WORD, word, "a kernel parameter") for word in kernel_words),
+        f"rackwright.http={http}",
         f"rackwright.api=https://{IPv4Address(server)}:{_port(api_port)}",
         f"rackwright.ca={_fits(_SHA256, ca_sha256, 'a SHA-256 in hex')}",
         f"rackwright.boot={_fits(_SECRET, boot_secret, 'a boot secret', show=False)}",

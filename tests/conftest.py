@@ -67,6 +67,15 @@ class Databases:
         postgres.execute(home, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
         return postgres.url(home, name)
 
+    def create_blank(self, kind: str, directory: Path) -> str:
+        """A database without any table."""
+        if kind == "sqlite":
+            return f"sqlite:///{directory}/blank.db"
+        home = self._postgres()
+        name = f"t{next(self._numbers)}"
+        postgres.execute(home, f"CREATE DATABASE {name}")
+        return postgres.url(home, name)
+
     def drop(self, url: str) -> None:
         if self._server is not None and url.startswith("postgresql"):
             name = url.partition("@/")[2].partition("?")[0]

@@ -5,8 +5,8 @@ Not here: any credential, because the socket's permissions are the credential; a
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from ipaddress import IPv4Address
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 from sqlalchemy.orm import Session
@@ -20,6 +20,7 @@ from appliance.models import event
 from appliance.models.database import announce
 from appliance.services import agents, boot, events, network
 from pxe import ipxe
+from pxe.types import Mac
 
 MAX_EVENTS = 1000
 WAIT_MAX_S = 60
@@ -87,20 +88,17 @@ def _script(context: Context) -> Response:
     server = names.ip_address(request.args.get("server", ""))
     address, platform = request.args.get("address") or None, request.args.get("platform", "pcbios")
     with context.database.write() as session:
-        _decided, ticket = boot.grant(
+        decided, ticket = boot.grant(
             session, mac=mac, address=address, server=server, discovery=context.discovery.discovery, now=context.clock()
         )
         announce(session, events.TOPIC)
     if ticket is None:
-        return Response(ipxe.local_boot_script(is_efi=platform == "efi"), mimetype="text/plain")
-    agent_port = urlsplit(f"//{context.config.agent.listen}").port
+        local = ipxe.local_boot_script("efi" if platform == "efi" else "pcbios", why=decided.why)
+        return Response(local, mimetype="text/plain")
     script = ipxe.agent_script(
-        http_base=f"http://{server}:{context.config.netboot.http_port}",
-        api_url=f"https://{server}:{agent_port}",
-        ca_fingerprint=context.ca_fingerprint,
-        boot_secret=ticket.secret,
-        mac=mac,
-    )
+        server=IPv4Address(server), mac=Mac(mac), ca_sha256=context.ca_fingerprint, boot_secret=ticket.secret,
+        http_port=context.config.netboot.http_port, api_port=context.config.agent.listen.port,
+    )  # fmt: skip
     return Response(script, mimetype="text/plain")
 
 

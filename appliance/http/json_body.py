@@ -13,7 +13,7 @@ MAX_DEPTH = 25
 
 
 def reply(value: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(value), status=status, mimetype="application/json")
+    return Response(orjson.dumps(value, option=orjson.OPT_UTC_Z), status=status, mimetype="application/json")
 
 
 def nothing() -> Response:

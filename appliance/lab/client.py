@@ -35,6 +35,7 @@ class Client:
     """Usable from several threads."""
 
     def __init__(self, port: int, *, ca: Path) -> None:
+        self.ca = ca
         self._pool = urllib3.HTTPSConnectionPool(
             "127.0.0.1",
             port,

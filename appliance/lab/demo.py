@@ -66,7 +66,9 @@ def _up(arguments: argparse.Namespace) -> int:
     if rack.find(arguments.run_dir) is not None:
         sys.stderr.write("a rack is up already; next: make demo-down, then again\n")
         return FAILED
-    places = Places(state=arguments.state.absolute(), run=arguments.run_dir.absolute(), cache=arguments.cache.absolute())
+    places = Places(
+        state=arguments.state.absolute(), run=arguments.run_dir.absolute(), cache=arguments.cache.absolute()
+    )
     _fresh_state(places.state)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -21,9 +21,13 @@ _CHUNK = 65536
 def listen(port: int) -> socket.socket:
     """A listening socket on loopback; port 0 lets the kernel choose. Raises OSError when it is taken."""
     door = socket.socket()
-    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    door.bind(("127.0.0.1", port))
-    door.listen(64)
+    try:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        door.bind(("127.0.0.1", port))
+        door.listen(64)
+    except OSError:
+        door.close()
+        raise
     door.setblocking(False)
     return door
 

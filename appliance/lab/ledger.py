@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from appliance.domain.errors import Invalid
 from appliance.lab import spec
 from appliance.lab.errors import LabFailed
 from appliance.lab.processes import Started
@@ -54,7 +55,7 @@ def load(run_dir: Path) -> Ledger | None:
             processes=[Started(**entry) for entry in data["processes"]],
             forwards={str(role): int(port) for role, port in data["forwards"].items()},
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as cause:
+    except (Invalid, ValueError, KeyError, TypeError, AttributeError) as cause:
         raise LabFailed(
             f"{run_dir / FILE} is not the record of a rack", why=str(cause), next_step="choose another directory"
         ) from cause

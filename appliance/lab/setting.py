@@ -100,7 +100,5 @@ class Setting:
         finally:
             end = time.monotonic() - self._begin_s
             text = "" if fault is None else str(fault)
-            self.steps.append(
-                Step(name=name, machine=None, is_ok=fault is None, start_s=start, end_s=end, detail=text)
-            )
+            self.steps.append(Step(name=name, machine=None, is_ok=fault is None, start_s=start, end_s=end, detail=text))
             self.report(f"{name}: {'done' if fault is None else 'FAILED'} in {end - start:.1f} s")

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal, TypeVar, cast
 
+from appliance.domain import names
 from appliance.domain.errors import Invalid
 
 Firmware = Literal["bios", "uefi"]
@@ -168,6 +169,10 @@ def _build(kind: type[_Spec], data: object, what: str) -> _Spec:
 def _check(found: RackSpec) -> None:
     """Refuse what would collide on the bridge."""
     _namespace(found.namespace)
+    for node in found.nodes:
+        names.hostname(node.name)  # it names a directory, too
+        names.mac(node.mac)
+        names.ip_address(node.bmc_address)
     for field, values in (
         ("name", [n.name for n in found.nodes]),
         ("mac", [n.mac for n in found.nodes]),

@@ -8,7 +8,7 @@ first failure, and the others go on.
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,10 +26,9 @@ from appliance.lab.spec import NodeSpec
 from images import tools
 
 _T = TypeVar("_T")
-_POLL_S = 0.5
 _MARK_FILE = "/etc/rackwright-story"
 # Generous: two emulated machines on two busy cores. A wait that reaches its limit is a failure with a name.
-_LIMITS_S = {
+LIMITS_S: Mapping[str, float] = {
     "enroll": 420.0,
     "manage": 180.0,
     "inspect": 240.0,
@@ -60,6 +59,8 @@ class Story:
     wish: Wish
     progress: Progress
     clock: Clock = system_clock
+    limits_s: Mapping[str, float] = field(default_factory=lambda: LIMITS_S)
+    poll_s: float = 0.5
     steps: list[Step] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _begin_s: float = field(default_factory=time.monotonic)
@@ -197,13 +198,13 @@ class Chapter:
             return None
 
     def _wait(self, what: str, probe: Callable[[], _T | None]) -> _T:
-        limit_s = _LIMITS_S[what]
+        limit_s = self._story.limits_s[what]
         deadline = time.monotonic() + limit_s
         while time.monotonic() < deadline:
             found = probe()
             if found is not None:
                 return found
-            time.sleep(_POLL_S)
+            time.sleep(self._story.poll_s)
         raise StoryFailed(f"{what} was not over after {limit_s:.0f} s", why=self._state_words())
 
     def _state_words(self) -> str:

@@ -145,10 +145,9 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A read-only look: one consistent snapshot, rolled back at the end."""
+        """A read-only look: one consistent snapshot. What was loaded stays readable after it; no change is kept."""
         with Session(self.engine, expire_on_commit=False) as session:
             yield session
-            session.rollback()
 
     @contextmanager
     def write(self) -> Iterator[Session]:

@@ -73,6 +73,7 @@ def _check_deploy(
         if "user_data" in spec or network_data is not None or not is_rebuild:
             hidden = {"user_data": _user_data(spec.get("user_data"), image), "network_data": network_data}
             node.instance_secret = vault.seal(orjson.dumps(hidden), instance_context(node))
+    session.flush()
     return {"image": image.name, "image_uuid": image.uuid, "boot": boot}
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from bmc.registry import DRIVER_NAMES
 from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -18,6 +17,7 @@ from appliance.domain.errors import Conflict, Invalid, NotFound
 from appliance.models import event
 from appliance.models.node import Inventory, Node, Port, Sighting
 from appliance.services.vault import Vault
+from bmc.registry import DRIVER_NAMES
 
 BOOT_MODES = ("bios", "uefi")
 DELETABLE = frozenset(
@@ -184,7 +184,7 @@ def listing(session: Session, wanted: Filter) -> list[Node]:
 def counts(session: Session) -> dict[str, int]:
     """How many nodes are in each provision state."""
     rows = session.execute(select(Node.provision_state, func.count()).group_by(Node.provision_state))
-    return dict(rows.tuples().all())
+    return {row[0]: row[1] for row in rows}
 
 
 CHANGEABLE = frozenset(

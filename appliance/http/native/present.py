@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from appliance.http.json_body import stamp
 from appliance.models.agent_command import AgentCommand
 from appliance.models.event import Event
+from appliance.models.flow import Flow
 from appliance.models.image import Image
 from appliance.models.network import Lease, Subnet
 from appliance.models.node import Node, Sighting
@@ -72,6 +73,12 @@ def _instance(row: Node) -> dict[str, Any] | None:
         return None
     shown = {key: row.instance.get(key) for key in ("image", "hostname")}
     return shown | {"address": row.instance_address}
+
+
+def flow(session: Session, row: Flow, *, detail: bool) -> dict[str, Any]:
+    """A piece of work and its node."""
+    node_row = session.get(Node, row.node_id)
+    return lifecycle.describe_flow(session, row, detail=detail) | {"node": node_row.label if node_row else None}
 
 
 def subnet(row: Subnet) -> dict[str, Any]:

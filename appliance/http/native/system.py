@@ -5,7 +5,6 @@ from typing import Any
 
 from flask import Flask, Response, g, request
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from appliance.domain.access import Permission
 from appliance.domain.errors import Invalid, NotFound
@@ -14,8 +13,7 @@ from appliance.http.context import Context
 from appliance.http.json_body import nothing, number, only, read_object, reply, stamp
 from appliance.http.native import present
 from appliance.models.flow import Flow
-from appliance.models.node import Node
-from appliance.services import events, identity, lifecycle, nodes
+from appliance.services import events, identity, nodes
 
 EVENT_WAIT_MAX_S = 30
 
@@ -70,11 +68,6 @@ def _whoami() -> Response:
     return reply({"username": g.actor.name, "role": g.actor.role})
 
 
-def _present_flow(session: Session, row: Flow, *, detail: bool) -> dict[str, Any]:
-    node = session.get(Node, row.node_id)
-    return lifecycle.describe_flow(session, row, detail=detail) | {"node": node.label if node else None}
-
-
 def _flows(context: Context) -> Response:
     state = request.args.get("state", "active")
     if state not in ("active", "all"):
@@ -83,7 +76,7 @@ def _flows(context: Context) -> Response:
     if state == "active":
         query = query.where(Flow.status == "active")
     with context.database.read() as session:
-        items = [_present_flow(session, row, detail=False) for row in session.scalars(query)]
+        items = [present.flow(session, row, detail=False) for row in session.scalars(query)]
     return reply({"items": items, "next": None})
 
 
@@ -92,7 +85,7 @@ def _flow(context: Context, uuid: str) -> Response:
         row = session.scalar(select(Flow).where(Flow.uuid == uuid.lower()[:36]))
         if row is None:
             raise NotFound(f"no flow {uuid[:40]!r}", next_step="rackwright flow list")
-        return reply(_present_flow(session, row, detail=True))
+        return reply(present.flow(session, row, detail=True))
 
 
 def _events(context: Context) -> Response:

@@ -44,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: list[str]) -> int:
     import click
 
-    from appliance.main.cli.exits import Exit, Failure, from_client, tell, usage
+    from appliance.domain.errors import RackwrightError
+    from appliance.main.cli.exits import Exit, Failure, from_client, from_here, tell, usage
     from appliance.main.cli.root import root
     from appliance.main.client_errors import ClientError
 
@@ -55,6 +56,8 @@ def _run(args: list[str]) -> int:
         failure = caught
     except ClientError as error:
         failure = from_client(error)
+    except RackwrightError as error:
+        failure = from_here(error)
     except click.UsageError as error:
         where = f"{error.ctx.command_path} --help" if error.ctx else "rackwright --help"
         failure = usage(error.format_message(), next_step=where)

@@ -97,7 +97,7 @@ def _node_of(item: Json) -> object:
 
 
 def _waits(flow: Json) -> object:
-    wait = flow.get("waiting") or flow.get("wait")
+    wait = flow.get("waiting")
     return wait.get("for") if isinstance(wait, Mapping) else wait
 
 
@@ -159,13 +159,13 @@ SUBNET = Kind(
     columns=(
         Column(name="name", source="name", drop=0),
         Column(name="cidr", source="cidr", drop=1),
-        Column(name="pool", source=lambda item: f"{item.get('pool_start')}-{item.get('pool_end')}", drop=4),
+        Column(name="pool", source="pool", drop=4),
         Column(name="interface", source="interface", drop=2),
         Column(name="gateway", source="gateway", drop=3),
         Column(name="domain", source="domain", wide=True, drop=8),
         Column(name="lease_s", source="lease_s", wide=True, drop=9),
     ),
-    fields=("uuid", "name", "cidr", "pool_start", "pool_end", "interface", "gateway", "domain", "lease_s"),
+    fields=("uuid", "name", "cidr", "pool", "interface", "gateway", "domain", "lease_s"),
     empty="no subnets yet; next: rackwright subnet create --help",
 )
 
@@ -193,14 +193,31 @@ FLOW = Kind(
         Column(name="uuid", source="uuid", drop=0),
         Column(name="kind", source="kind", drop=1),
         Column(name="node", source=_node_of, drop=1),
-        Column(name="state", source="state", drop=2),
+        Column(name="state", source=lambda flow: flow.get("status") or flow.get("state"), drop=2),
         Column(name="step", source="step", drop=3),
         Column(name="waits_for", source=_waits, drop=4),
         Column(name="deadline", source="deadline", drop=5),
-        Column(name="attempt", source="attempt", wide=True, drop=8),
+        Column(name="actor", source="actor", wide=True, drop=8),
         Column(name="started", source="created_at", wide=True, drop=9),
     ),
-    fields=("uuid", "kind", "node", "state", "step", "steps", "wait", "deadline", "attempt", "created_at"),
+    fields=(
+        "uuid",
+        "kind",
+        "node",
+        "status",
+        "step",
+        "steps",
+        "actor",
+        "waiting.for",
+        "waiting.since",
+        "waiting.then",
+        "deadline",
+        "reason",
+        "abort_asked",
+        "created_at",
+        "updated_at",
+        "finished_at",
+    ),
     empty="no work is going on",
 )
 

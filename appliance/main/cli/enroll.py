@@ -84,8 +84,10 @@ def set_(inv: Invocation, *, node: str, new_name: str | None, **traits: Any) -> 
             body[key] = value
     if not body:
         raise usage("nothing to change is named", next_step="rackwright node set --help")
-    uuid = fetch(inv, node)["uuid"]
-    inv.show_one(NODE, inv.client().call("PATCH", f"/v1/nodes/{part(str(uuid))}", body=body).body)
+    found = fetch(inv, node)
+    inv.show_one(
+        NODE, inv.client().call("PATCH", f"/v1/nodes/{part(str(found['uuid']))}", body=_over(found, body)).body
+    )
 
 
 def _described(inv: Invocation, traits: Mapping[str, Any], *, is_new: bool) -> Json:
@@ -154,8 +156,17 @@ def _create(inv: Invocation, body: Json) -> Json:
     from appliance.main.client import part
 
     inv.note(f"completing {found.get('name') or found['uuid']}, which booted from the network before")
-    answer = inv.client().call("PATCH", f"/v1/nodes/{part(str(found['uuid']))}", body=body).body
-    return dict(answer)
+    changes = _over(found, body)
+    changes["macs"] = list(dict.fromkeys([*(found.get("macs") or []), *body["macs"]]))
+    return dict(inv.client().call("PATCH", f"/v1/nodes/{part(str(found['uuid']))}", body=changes).body)
+
+
+def _over(node: Json, body: Json) -> Json:
+    """A change in which the parts of `bmc` that were not named keep their value: the API replaces `bmc` as a whole."""
+    if "bmc" not in body:
+        return body
+    kept = {key: value for key, value in (node.get("bmc") or {}).items() if key in {"address", "udp_port", "username"}}
+    return {**body, "bmc": {key: value for key, value in {**kept, **body["bmc"]}.items() if value is not None}}
 
 
 def _found_before(inv: Invocation, body: Json) -> Json | None:

@@ -8,6 +8,7 @@ import enum
 import json
 import sys
 
+from appliance.domain.errors import Conflict, Forbidden, Invalid, NotFound, RackwrightError, TooLarge, Unauthenticated
 from appliance.main.cli.text import inert, inert_json
 from appliance.main.client_errors import ApiError, ClientError, Unreachable
 
@@ -97,6 +98,22 @@ def from_client(error: ClientError) -> Failure:
         next_step=next_step,
         request_id=error.request_id,
     )
+
+
+_BY_ERROR: tuple[tuple[type[RackwrightError], Exit], ...] = (
+    (NotFound, Exit.NOT_FOUND),
+    (Conflict, Exit.CONFLICT),
+    (Unauthenticated, Exit.DENIED),
+    (Forbidden, Exit.DENIED),
+    (Invalid, Exit.USAGE),
+    (TooLarge, Exit.USAGE),
+)
+
+
+def from_here(error: RackwrightError) -> Failure:
+    """An error of a command that works on this machine (`init`, `serve`, `lab`)."""
+    exit_code = next((code for kind, code in _BY_ERROR if isinstance(error, kind)), Exit.FAILED)
+    return Failure(error.message, exit_code=exit_code, kind=error.code, why=error.why, next_step=error.next_step)
 
 
 def tell(failure: Failure, *, as_json: bool) -> None:

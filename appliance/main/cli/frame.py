@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -16,6 +16,9 @@ from appliance.main.cli.exits import usage
 from appliance.main.cli.invocation import Invocation
 from appliance.main.cli.output import FORMATS
 from appliance.main.cli.registry import Entry
+
+Reach = Literal["api", "state", "none"]
+"""What a command works on: the appliance over its API, the state directory of this machine, or neither."""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|)\Z")
 _FACTOR = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
@@ -35,7 +38,13 @@ class Verb(click.Command):
     """A command. example: the first line of its help."""
 
     def __init__(
-        self, *args: Any, example: str = "", data: bool = False, remote: bool = True, waits: bool = False, **kwargs: Any
+        self,
+        *args: Any,
+        example: str = "",
+        data: bool = False,
+        reach: Reach = "api",
+        waits: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.example = example
@@ -44,7 +53,11 @@ class Verb(click.Command):
             self.groups["Waiting"] = wait_options()
         if data:
             self.groups["Output"] = output_options()
-        self.groups["Connection" if remote else "General"] = place_options() if remote else general_options()
+        self.groups["Connection" if reach == "api" else "General"] = {
+            "api": place_options,
+            "state": lambda: [_state_option(), *general_options()],
+            "none": general_options,
+        }[reach]()
         self.params = [param for group in self.groups.values() for param in group]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -71,7 +84,8 @@ class Verb(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One section per group of options."""
         for title, params in self.groups.items():
-            records = [record for param in params if (record := param.get_help_record(ctx)) is not None]
+            options = [param for param in params if isinstance(param, click.Option)]
+            records = [record for param in options if (record := param.get_help_record(ctx)) is not None]
             if title == "Options" and (own := self.get_help_option(ctx)) is not None:
                 records += [record for record in [own.get_help_record(ctx)] if record is not None]
             if records:
@@ -140,12 +154,12 @@ class Noun(click.Group):
 GROUP: dict[str, Any] = {"context_settings": {"help_option_names": ["-h", "--help"]}, "no_args_is_help": True}
 
 
-def verb(example: str, *, data: bool = False, remote: bool = True, waits: bool = False) -> Callable[[Any], Verb]:
-    """Make a function a command. data: has -o and its kin. remote: speaks to the appliance. waits: has --wait."""
+def verb(example: str, *, data: bool = False, reach: Reach = "api", waits: bool = False) -> Callable[[Any], Verb]:
+    """Make a function a command. data: has -o and its kin. waits: has --wait. reach: which options say where."""
 
     def make(function: Any) -> Verb:
         return click.command(
-            cls=Verb, example=example, data=data, remote=remote, waits=waits, context_settings=GROUP["context_settings"]
+            cls=Verb, example=example, data=data, reach=reach, waits=waits, context_settings=GROUP["context_settings"]
         )(click.pass_obj(function))
 
     return make
@@ -175,13 +189,15 @@ def place_options() -> list[click.Parameter]:
             "--token", holder="asked", store="token", metavar="TOKEN",
             help="Better: RACKWRIGHT_TOKEN or login; argv is public.",
         ),
-        _shared(
-            "--state", holder="asked", store="state", metavar="DIR",
-            help="The state directory, on the appliance itself.",
-        ),
+        _state_option(),
         _shared("--profile", holder="asked", store="profile", metavar="NAME", help="A login saved under that name."),
         *general_options(),
     ]  # fmt: skip
+
+
+def _state_option() -> click.Option:
+    text = "The state directory, on the appliance itself."
+    return _shared("--state", holder="asked", store="state", metavar="DIR", help=text)
 
 
 def general_options() -> list[click.Parameter]:
@@ -205,12 +221,17 @@ def output_options() -> list[click.Parameter]:
     ]  # fmt: skip
 
 
+class _Wait(click.Option):
+    """`--wait`, whose value is optional (see Verb.parse_args)."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:  # noqa: ARG002  (click's signature)
+        return "--wait[=DURATION]", self.help or ""
+
+
 def wait_options() -> list[click.Parameter]:
     """`--wait[=DURATION]` and its opposite."""
     return [
-        click.Option(
-            ("--wait",), metavar="[=DURATION]", help=f"Wait for the end of it; at most {DEFAULT_WAIT} unless said."
-        ),
+        _Wait(("--wait",), help=f"Wait for the end of it; at most {DEFAULT_WAIT} unless said."),
         click.Option(("--detach",), is_flag=True, help="Do not wait (the default)."),
     ]
 

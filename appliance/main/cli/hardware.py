@@ -8,7 +8,7 @@ from appliance.main.cli.columns import PLAIN, RESULT, SEL, SENSOR
 from appliance.main.cli.exits import Exit, Failure, combined, from_client, tell, usage
 from appliance.main.cli.frame import seconds, verb
 from appliance.main.cli.invocation import Invocation
-from appliance.main.cli.targets import missing, node_arguments
+from appliance.main.cli.targets import canonical, missing, node_arguments
 from appliance.main.client_errors import ApiError
 
 Json = dict[str, Any]
@@ -22,7 +22,7 @@ def call_part(inv: Invocation, ref: str, method: str, tail: str, body: Json | No
     from appliance.main.client import part
 
     try:
-        answer = inv.client().call(method, f"/v1/nodes/{part(ref)}/{tail}", body=body).body
+        answer = inv.client().call(method, f"/v1/nodes/{part(canonical(ref))}/{tail}", body=body).body
     except ApiError as error:
         raise missing(inv, ref, error) if error.status == 404 else from_client(error) from error
     return answer if isinstance(answer, dict) else {}

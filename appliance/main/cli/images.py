@@ -129,13 +129,18 @@ def build(inv: Invocation, *, recipe: str, name: str | None, out: Path | None, c
         )
     if out is None:
         inv.client()  # not logged in? Better known before the build than after it.
-    from images import debian
+    from images import debian, tools
+    from images.errors import ImageError
 
     home = inv.environment.get("XDG_CACHE_HOME") or str(Path(inv.environment.get("HOME") or "/root") / ".cache")
     kept = cache or Path(home) / "rackwright" / "images"
     kept.mkdir(parents=True, exist_ok=True)
     target = out or kept / f"{recipe}.upload.raw"
-    built = debian.build(target, kept, release=recipe, report=inv.note)
+    try:
+        built = debian.build(target, kept, release=recipe, report=inv.note)
+    except (tools.ToolFailed, tools.ToolMissing, ImageError, OSError) as cause:
+        target.unlink(missing_ok=True)
+        raise Failure(f"{recipe} could not be built", why=str(cause), kind="build-failed") from cause
     facts = {"os": recipe, "kernel": str(built.kernel)}
     if out is not None:
         inv.show_one(IMAGE, {"name": name or recipe, "path": str(built.path), "size_bytes": built.size_bytes,

@@ -42,7 +42,7 @@ def _run_dir(function: Any) -> Any:
     )(function)  # fmt: skip
 
 
-@verb("rackwright lab up --bios 1 --uefi 1", data=True, remote=False)
+@verb("rackwright lab up --bios 1 --uefi 1", data=True, reach="none")
 @click.option("--bios", type=click.IntRange(0, 50), default=1, show_default=True, help="Machines with BIOS.")
 @click.option("--uefi", type=click.IntRange(0, 50), default=1, show_default=True, help="Machines with UEFI.")
 @click.option("--memory", type=click.IntRange(256), default=1024, show_default=True, metavar="MIB", help="Of each.")
@@ -60,7 +60,7 @@ def up(inv: Invocation, *, bios: int, uefi: int, memory: int, disk: int, namespa
     _show(inv, rack.status(run_dir))
 
 
-@verb("rackwright lab status", data=True, remote=False)
+@verb("rackwright lab status", data=True, reach="none")
 @_run_dir
 def status(inv: Invocation, run_dir: Path) -> int:
     """Show the virtual rack. Exit code 3 when it is down."""
@@ -71,7 +71,7 @@ def status(inv: Invocation, run_dir: Path) -> int:
     return int(Exit.OK if found.get("is_up") else Exit.NOT_FOUND)
 
 
-@verb("rackwright lab down", remote=False)
+@verb("rackwright lab down", reach="none")
 @_run_dir
 def down(inv: Invocation, run_dir: Path) -> None:
     """Take the virtual rack down: machines, disks, network. Logs stay."""

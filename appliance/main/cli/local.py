@@ -29,7 +29,7 @@ def _state(inv: Invocation) -> Path:
     return Path(named)
 
 
-@verb("rackwright init --state /var/lib/rackwright", data=True, remote=False)
+@verb("rackwright init --state /var/lib/rackwright", data=True, reach="state")
 @file_option("--admin-password-file", help_text="The admin's password; a random one-time password unless said.")
 @click.option("--database-url", metavar="URL", help="PostgreSQL instead of SQLite: postgresql://USER@HOST/DATABASE.")
 @click.option("--listen", metavar="ADDRESS:PORT", help="Where the API listens; 127.0.0.1:8443 unless said.")
@@ -52,7 +52,7 @@ def init(inv: Invocation, admin_password_file: Path | None, database_url: str | 
     inv.note(f"next: rackwright serve --state {made.state}   then: rackwright login --state {made.state}")
 
 
-@verb("rackwright serve --state /var/lib/rackwright", remote=False)
+@verb("rackwright serve --state /var/lib/rackwright", reach="state")
 @click.option("--listen", metavar="ADDRESS:PORT", help="Where the API listens, instead of what the configuration says.")
 @click.option("--only", metavar="PART,...", help=f"Run only these of {', '.join(PARTS)}.")
 def serve(inv: Invocation, *, listen: str | None, only: str | None) -> int:

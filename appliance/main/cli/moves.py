@@ -1,7 +1,7 @@
 """Lifecycle verbs: one request per node, then, with --wait, their end. Every node gets a row in the result."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,16 +139,12 @@ undeploy = _destructive(
     "undeploy", "available", "the instance is lost and the disks are cleaned",
     "Take the instance away and clean the disks; the node becomes `available` again.",
 )  # fmt: skip
-rebuild = _destructive(
-    "rebuild", "active", "the disks are written anew from the same image",
-    "Write the node's image to its disk again.",
-)  # fmt: skip
 
 
 @verb("rackwright node clean n1 --method metadata --yes --wait", data=True, waits=True)
 @node_arguments(required=False)
-@click.option("--method", type=click.Choice(["metadata", "erase"]), default="metadata", show_default=True,
-              help="metadata: partition tables and file system labels; erase: every byte.")  # fmt: skip
+@click.option("--method", type=click.Choice(["metadata", "shred"]), default="metadata", show_default=True,
+              help="metadata: partition tables and file system labels; shred: every byte.")  # fmt: skip
 @filter_option
 @yes_option
 def clean(
@@ -171,42 +167,86 @@ def clean(
     )  # fmt: skip
 
 
+def _instance_options(*, image_required: bool) -> Callable[[Any], Any]:
+    """What an instance is made of."""
+
+    def add(function: Any) -> Any:
+        for option in reversed(
+            (
+                click.option(
+                    "--image", required=image_required, metavar="IMAGE", shell_complete=image_names,
+                    help="Name or UUID of the image.",
+                ),
+                click.option("--hostname", metavar="NAME", help="Host name of the instance; the node's name unless said."),
+                click.option("--ssh-key", "ssh_keys", multiple=True, metavar="FILE|KEY", help="Public key, or a file of them."),
+                file_option("--user-data", help_text="cloud-config or script for cloud-init."),
+                file_option("--network-data", help_text="OpenStack network_data.json."),
+                click.option(
+                    "--boot", type=click.Choice(["auto", "kexec", "reboot"]), default="auto", show_default=True,
+                    help="How the written system is started.",
+                ),
+            )
+        ):  # fmt: skip
+            function = option(function)
+        return function
+
+    return add
+
+
+def _instance(refs: Sequence[str], wishes: Mapping[str, Any]) -> Json:
+    """The API's body for what the options say; nothing is sent for what they leave out."""
+    if wishes["hostname"] and len(refs) > 1:
+        raise usage("--hostname fits one node only", next_step="leave it out: each instance is named after its node")
+    body: Json = {key: wishes[key] for key in ("image", "hostname", "boot") if wishes[key]}
+    if wishes["ssh_keys"]:
+        body["ssh_keys"] = [key for given in wishes["ssh_keys"] for key in public_keys(given)]
+    if wishes["user_data"] is not None:
+        body["user_data"] = _read(wishes["user_data"])
+    if wishes["network_data"] is not None:
+        body["network_data"] = _json_of(wishes["network_data"])
+    return body
+
+
 @verb("rackwright node deploy n1 --image debian-12 --ssh-key ~/.ssh/id_ed25519.pub --wait", data=True, waits=True)
 @node_arguments(required=False)
-@click.option("--image", required=True, metavar="IMAGE", shell_complete=image_names, help="Name or UUID of the image.")
-@click.option("--hostname", metavar="NAME", help="Host name of the instance; the node's name unless said.")
-@click.option("--ssh-key", "ssh_keys", multiple=True, metavar="FILE|KEY", help="Public key, or a file of them.")
-@file_option("--user-data", help_text="cloud-config or script for cloud-init.")
-@file_option("--network-data", help_text="OpenStack network_data.json.")
-@click.option("--boot", type=click.Choice(["auto", "kexec", "reboot"]), default="auto", show_default=True,
-              help="How the written system is started.")  # fmt: skip
+@_instance_options(image_required=True)
 @filter_option
 def deploy(
     inv: Invocation,
     *,
     nodes: tuple[str, ...],
-    image: str,
-    hostname: str | None,
-    ssh_keys: tuple[str, ...],
-    user_data: Path | None,
-    network_data: Path | None,
-    boot: str,
     filters: tuple[str, ...],
     wait: str | None,
     detach: bool,
+    **wishes: Any,
 ) -> int:
     """Write an image to the node's disk, add the configuration for cloud-init and start it."""
     refs = pick(inv, nodes, filters)
-    if hostname and len(refs) > 1:
-        raise usage("--hostname fits one node only", next_step="leave it out: each instance is named after its node")
-    body: Json = {"image": image, "boot": boot, "ssh_keys": [key for given in ssh_keys for key in public_keys(given)]}
-    if hostname:
-        body["hostname"] = hostname
-    if user_data is not None:
-        body["user_data"] = _read(user_data)
-    if network_data is not None:
-        body["network_data"] = _json_of(network_data)
+    body = _instance(refs, wishes)
     return ask(inv, refs, lambda ref: ("POST", _path(ref, "deploy"), body), goal="active", wait=wait, detach=detach)
+
+
+@verb("rackwright node rebuild n1 --image debian-12 --yes --wait", data=True, waits=True)
+@node_arguments(required=False)
+@_instance_options(image_required=False)
+@filter_option
+@yes_option
+def rebuild(
+    inv: Invocation,
+    *,
+    nodes: tuple[str, ...],
+    filters: tuple[str, ...],
+    yes: bool,
+    most: int,
+    wait: str | None,
+    detach: bool,
+    **wishes: Any,
+) -> int:
+    """Write the disk of an active node anew: the same image, keys and user-data, or those that are named."""
+    refs = pick(inv, nodes, filters, most=most)
+    body = _instance(refs, wishes)
+    sure(inv, "rebuild", refs, "what is on the disk is lost", yes=yes)
+    return ask(inv, refs, lambda ref: ("POST", _path(ref, "rebuild"), body), goal="active", wait=wait, detach=detach)
 
 
 @verb("rackwright node wait n1 n2 --for active", data=True)

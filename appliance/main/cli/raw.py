@@ -77,7 +77,7 @@ def open_(inv: Invocation, *, node: str, browser: bool) -> None:
             raise Failure("no browser could be started", next_step=f"open {url} yourself")
 
 
-@verb("rackwright explain 'clean failed'", remote=False)
+@verb("rackwright explain 'clean failed'", reach="none")
 @click.argument("words", nargs=-1, required=True, metavar="STATE|ERROR|EXIT-CODE")
 def explain(_inv: Invocation, *, words: tuple[str, ...]) -> None:
     """Say what a state, an error code or an exit code means, and what to do next."""
@@ -88,7 +88,13 @@ def explain(_inv: Invocation, *, words: tuple[str, ...]) -> None:
         print(f"exit code {asked}: {MEANINGS[Exit(int(asked))]}")
         return
     for table, kind in ((STATES, "state"), (ERRORS, "error")):
-        for key in (asked, asked.replace("_", " "), asked.replace("-", " "), asked.replace(" ", "-").replace("_", "-")):
+        for key in (
+            asked,
+            asked.removeprefix("bmc-"),
+            asked.replace("_", " "),
+            asked.replace("-", " "),
+            asked.replace(" ", "-").replace("_", "-"),
+        ):
             if key in table:
                 meaning, then = table[key]
                 print(f"{kind} {key}: {meaning}")
@@ -103,7 +109,7 @@ def explain(_inv: Invocation, *, words: tuple[str, ...]) -> None:
     )  # fmt: skip
 
 
-@verb("rackwright completion bash > /etc/bash_completion.d/rackwright", remote=False)
+@verb("rackwright completion bash > /etc/bash_completion.d/rackwright", reach="none")
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion(_inv: Invocation, *, shell: str) -> None:
     """Print the script that teaches a shell our commands and the names of nodes, images and subnets.
@@ -122,7 +128,7 @@ def completion(_inv: Invocation, *, shell: str) -> None:
     print(made.source_template % made.source_vars())
 
 
-@verb("rackwright help exit-codes", data=True, remote=False)
+@verb("rackwright help exit-codes", data=True, reach="none")
 @click.argument("topic", required=False, metavar="[TOPIC]")
 def help_(inv: Invocation, *, topic: str | None) -> None:
     """Help on exit-codes, environment, states, errors, node-file or filters. For a command: --help after it."""

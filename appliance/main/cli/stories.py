@@ -9,7 +9,7 @@ import click
 
 from appliance.domain.clock import system_clock
 from appliance.main.cli.columns import EVENT, PLAIN
-from appliance.main.cli.frame import verb
+from appliance.main.cli.frame import seconds, verb
 from appliance.main.cli.hardware import read_part
 from appliance.main.cli.invocation import Invocation
 from appliance.main.cli.output import show_list
@@ -88,7 +88,7 @@ def why(inv: Invocation, *, node: str) -> None:
         inv.show_one(PLAIN, answer)
         return
     shown = [f"{key}: {inert(str(answer[key]))}" for key in ("why", "next") if answer.get(key)]
-    lead = next((answer[key] for key in ("message", "summary", "sentence", "text") if answer.get(key)), None)
+    lead = next((answer[key] for key in ("sentence", "message") if answer.get(key)), None)
     if lead:
         print(inert(str(lead)))
         for line in shown:
@@ -100,8 +100,8 @@ def why(inv: Invocation, *, node: str) -> None:
 @verb("rackwright node console n1")
 @node_arguments(many=False)
 @click.option("--raw", is_flag=True, help="Pass control sequences to the terminal. Only for machines you trust.")
-@click.option("--no-follow", is_flag=True, help="What there is so far, then end.")
-def console(inv: Invocation, *, node: str, raw: bool, no_follow: bool) -> None:
+@click.option("--for", "duration", metavar="DURATION", help="End after so long.")
+def console(inv: Invocation, *, node: str, raw: bool, duration: str | None) -> None:
     """Stream the serial console (serial over LAN), reading only. Ctrl-C ends it.
 
     Colours and cursor movements are left out and other control characters made visible, since the text comes from a
@@ -114,9 +114,10 @@ def console(inv: Invocation, *, node: str, raw: bool, no_follow: bool) -> None:
         inv.note(
             f"console of {found.get('name') or node} ({found.get('power_state') or 'power unknown'}); Ctrl-C ends it"
         )
+    limit_s = None if duration is None else max(1, int(seconds(duration)))
     cleaner = Cleaner()
     try:
-        for piece in inv.client().stream(f"/v1/nodes/{part(node)}/console", follow=0 if no_follow else 1):
+        for piece in inv.client().stream(f"/v1/nodes/{part(node)}/console", follow=1, seconds=limit_s):
             if raw:
                 sys.stdout.buffer.write(piece)
             else:

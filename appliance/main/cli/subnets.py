@@ -32,17 +32,16 @@ def create(
     lease: str | None,
 ) -> None:
     """Serve DHCP, network boot and DNS on an interface."""
-    start, end = _pool(pool, cidr)
     body: dict[str, Any] = {
-        "name": name, "cidr": cidr, "pool_start": start, "pool_end": end, "interface": interface, "gateway": gateway,
+        "name": name, "cidr": cidr, "pool": _pool(pool, cidr), "interface": interface, "gateway": gateway,
         "domain": domain, "lease_s": None if lease is None else int(seconds(lease)),
     }  # fmt: skip
     given = {key: value for key, value in body.items() if value is not None}
     inv.show_one(SUBNET, inv.client().call("POST", "/v1/subnets", body=given).body or given)
 
 
-def _pool(pool: str, cidr: str) -> tuple[str, str]:
-    """First and last address; the appliance checks the rest."""
+def _pool(pool: str, cidr: str) -> str:
+    """First and last address in canonical form; the appliance checks the rest."""
     start, dash, end = (word.strip() for word in pool.partition("-"))
     try:
         network = ipaddress.ip_network(cidr)
@@ -54,7 +53,7 @@ def _pool(pool: str, cidr: str) -> tuple[str, str]:
         ) from cause  # fmt: skip
     if first not in network or last not in network or int(first) > int(last):
         raise usage(f"the pool {pool} does not lie in {cidr}, first address first")
-    return str(first), str(last)
+    return f"{first}-{last}"
 
 
 @verb("rackwright subnet list", data=True)

@@ -1,5 +1,6 @@
 """Which nodes a command means: names on the line, or a filter; and a suggestion for a name that is not there."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -72,7 +73,7 @@ def pick(inv: Invocation, nodes: Sequence[str], filters: Sequence[str], *, most:
     if nodes and filters:
         raise usage("name nodes or give a filter, not both")
     if nodes:
-        return list(dict.fromkeys(nodes))
+        return list(dict.fromkeys(canonical(node) for node in nodes))
     if not filters:
         raise usage("no node is named", next_step="name nodes, or give a filter such as -l state:available")
     found = [str(node.get("name") or node["uuid"]) for node in inv.client().items("/v1/nodes", **as_query(filters))]
@@ -84,12 +85,19 @@ def pick(inv: Invocation, nodes: Sequence[str], filters: Sequence[str], *, most:
     return found
 
 
+def canonical(ref: str) -> str:
+    """A MAC address however it is written, as the API writes it; anything else as it is."""
+    if not re.fullmatch(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}", ref):
+        return ref
+    return ref.lower().replace("-", ":")
+
+
 def fetch(inv: Invocation, ref: str) -> Json:
     """One node, or a failure that suggests names."""
     from appliance.main.client import part
 
     try:
-        return inv.client().get(f"/v1/nodes/{part(ref)}")
+        return inv.client().get(f"/v1/nodes/{part(canonical(ref))}")
     except ApiError as error:
         raise missing(inv, ref, error) from error
 

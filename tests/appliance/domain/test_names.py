@@ -13,7 +13,7 @@ def test_a_host_name_is_lower_cased(text):
     assert names.hostname(text) == text.lower()
 
 
-@pytest.mark.parametrize("text", ["", "-a", "a-", "a b", "a.b", "x" * 64, "ä", "a\n", "<img src=x>", "a" * 100_000])
+@pytest.mark.parametrize("text", ["", "-a", "a-", "a b", "a.b", "x" * 64, "ä", "a\nb", "<img src=x>", "a" * 100_000])
 def test_what_is_not_a_host_name_is_refused(text):
     with pytest.raises(Invalid):
         names.hostname(text)
