@@ -74,7 +74,7 @@ def test_a_line_has_its_parts():
 
 def test_a_traceback_is_readable_marked_and_clean():
     try:
-        raise ValueError("password=canary1\n2026-01-01T00:00:00.000Z INFO forged")
+        int("password=canary1\n2026-01-01T00:00:00.000Z INFO forged")
     except ValueError:
         broken = logging.LogRecord("x", logging.ERROR, "f.py", 1, "it broke", (), sys.exc_info())
     first, *rest = Line("control", as_json=False).format(broken).split("\n")
