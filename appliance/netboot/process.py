@@ -132,7 +132,8 @@ class Netboot:
         pause_s = 0.2
         while True:
             try:
-                body = await self._control.config(revision=self._config.revision, wait_s=_WAIT_S)
+                wait_s = _WAIT_S if self._is_control_up else 0  # the first answer also tells that control is back
+                body = await self._control.config(revision=self._config.revision, wait_s=wait_s)
                 if not self._is_control_up:
                     log.info("control is up revision=%s", self._config.revision)
                 self._is_control_up = True
