@@ -78,6 +78,7 @@ class DhcpServer:
     ) -> None:
         """clock: Unix seconds. told: hears of every lease that became durable. port: others than 67 are for tests."""
         self.counters = Counters()
+        self.storage_fault = ""  # why the disk refused the last batch; empty once it takes one again
         self._plans = plans
         self._leases = leases
         self._journal = journal
@@ -227,10 +228,13 @@ class DhcpServer:
             await asyncio.get_running_loop().run_in_executor(None, self._leases.apply, changes)
         except StorageFault as fault:
             self.counters.storage_faults += 1
+            self.storage_fault = str(fault)
             log.error("leases not written count=%d fault=%s", len(changes), fault)  # noqa: TRY400  (no bug of ours)
             for item, found in reversed(promises):
                 item.net.book.undo(found.changes)
             promises = [(item, self._decide(item, durable=False)) for item, _ in promises]
+        else:
+            self.storage_fault = ""
         for item, found in promises:
             self._finish(item, found)
 
@@ -253,6 +257,8 @@ class DhcpServer:
     def _finish(self, item: _Waiting, found: Answer) -> None:
         if found.kind is not None:
             self._send(item, found)
+        elif found.changes:
+            log.warning("dhcp lease ended mac=%s why=%s", item.client.mac, found.why)
         else:
             self.counters.silent += 1
             log.info("dhcp silent mac=%s why=%s", item.client.mac, found.why)

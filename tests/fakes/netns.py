@@ -93,7 +93,7 @@ class Guest:
         out = subprocess.run(
             ["ip", "netns", "exec", self.name, *argv, *words], check=True, capture_output=True, text=True, timeout=20
         ).stderr
-        address = out.split("lease of ")[1].split()[0]
+        address = out.split("lease of ")[-1].split()[0]
         subprocess.run(["ip", "-n", self.name, "addr", "flush", "dev", "eth0"], check=True)
         _ip("-n", self.name, "addr", "add", f"{address}/24", "dev", "eth0")
         return address

@@ -97,10 +97,12 @@ def test_no_ack_when_the_disk_refuses_and_recovery_by_itself():
         await until(lambda: bench.server.counters.silent == 1)
         assert [item.client.mac[-2:] for item, _ in sent] == ["01", "01"]
         assert bench.net.book.owner(IPv4Address("127.0.77.101"), time.time()) is None
+        assert bench.server.storage_fault
         bench.leases.is_broken = False
         bench.send(relayed(REQUEST, 2, wanted="127.0.77.101"))
         await until(lambda: len(sent) == 3)
         assert len(bench.leases.rows) == 2
+        assert bench.server.storage_fault == ""
 
     run(scenario)
 
