@@ -1,7 +1,7 @@
 """The machine's own apt sources for one release, and no others: an image is built from what the operator configured.
 
-Only entries whose suites all belong to the release are taken (`bookworm`, `bookworm-updates`, `bookworm-security`), so a
-third party's repository for some tool of the appliance's host never gets into an image.
+Only entries whose suites all belong to the release are taken (`bookworm`, `bookworm-updates`, `bookworm-security`), so
+a third party's repository for some tool of the appliance's host never gets into an image.
 """
 
 import re

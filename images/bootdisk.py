@@ -2,7 +2,7 @@
 
 No loop device, nbd, device mapper or mount: sfdisk, mke2fs -d, mtools and grub-mkimage, which all work on plain files.
 The ESP holds Debian's signed shim and GRUB at the fallback path, so Secure Boot works and no boot variable is needed.
-grub.cfg names /vmlinuz and /initrd.img, the links that each kernel package moves; so there is nothing to run afterwards.
+grub.cfg names /vmlinuz and /initrd.img, the links that each kernel package moves, so nothing has to be run afterwards.
 """
 
 import struct
@@ -19,23 +19,10 @@ ROOT_START_MIB = ESP_START_MIB + ESP_MIB
 TYPE_BIOS_BOOT = "21686148-6449-6E6F-744E-656564454649"
 TYPE_ESP = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 TYPE_ROOT_X86_64 = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
-CORE_MODULES = [
-    "biosdisk",
-    "part_gpt",
-    "ext2",
-    "search",
-    "search_label",
-    "search_fs_uuid",
-    "linux",
-    "normal",
-    "minicmd",
-    "configfile",
-    "echo",
-    "test",
-    "serial",
-    "ls",
-    "boot",
-]
+CORE_MODULES = (
+    "biosdisk", "part_gpt", "ext2", "search", "search_label", "search_fs_uuid", "linux", "normal", "minicmd",
+    "configfile", "echo", "test", "serial", "ls", "boot",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,11 +108,20 @@ def _embed_bios(out: Path, work: Path, grub: Path, root_uuid: str) -> None:
     early, core_path = work / "early.cfg", work / "core.img"
     # The early parser of GRUB knows one command per line and no semicolon.
     early.write_text(f"search --no-floppy --fs-uuid --set=root {root_uuid}\nset prefix=($root)/boot/grub\n")
-    tools.run(
-        ["grub-mkimage", "-d", str(grub), "-O", "i386-pc", "-o", str(core_path), "-p", "/boot/grub", "-c", str(early)]
-        + CORE_MODULES,
-        timeout_s=120,
-    )
+    argv = [
+        "grub-mkimage",
+        "-d",
+        str(grub),
+        "-O",
+        "i386-pc",
+        "-o",
+        str(core_path),
+        "-p",
+        "/boot/grub",
+        "-c",
+        str(early),
+    ]
+    tools.run([*argv, *CORE_MODULES], timeout_s=120)
     loader, core = bytearray((grub / "boot.img").read_bytes()), bytearray(core_path.read_bytes())
     core += bytes(-len(core) % SECTOR)
     loader[0x5C:0x64] = struct.pack("<Q", BIOS_START)  # where core.img begins

@@ -61,7 +61,8 @@ def build(
     else:
         cache_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache_dir, prefix="build-") as work:
-            _build(cached, Path(work), codename, kernel, sources, report)
+            report("installing packages into a new tree")
+            _build(cached, Path(work), _tree(Path(work), codename, kernel, sources), report)
     return _deliver(cached, out, is_from_cache=is_from_cache)
 
 
@@ -73,16 +74,7 @@ def _key(codename: str, kernel: Kernel, sources: list[apt_sources.Source]) -> st
     return hashlib.sha256("\0".join(text).encode()).hexdigest()[:16]
 
 
-def _build(
-    cached: Path,
-    work: Path,
-    codename: str,
-    kernel: Kernel,
-    sources: list[apt_sources.Source],
-    report: Callable[[str], None],
-) -> None:
-    report("installing packages into a new tree")
-    tree = _tree(work, codename, kernel, sources)
+def _build(cached: Path, work: Path, tree: Path, report: Callable[[str], None]) -> None:
     boot = _boot_files(tree, work)
     version = _finish_tree(tree)
     report("writing the disk")

@@ -1,15 +1,15 @@
 """The form in which an image is kept and sent to machines: its data without its holes, in pieces that are each checked.
 
-An image is two files. `image.data` holds the pieces one after another: a piece is a run of the disk without long holes,
-packed with Zstandard, or stored when that does not help. `image.index` says for each piece where it belongs and what the
-SHA-256 of its packed bytes is:
+An image is two files. `image.data` holds the pieces one after another: a piece is a run of the disk without long
+holes, packed with Zstandard, or stored when that does not help. `image.index` says for each piece where it belongs and
+what the SHA-256 of its packed bytes is:
 
-    offset u64 | length u32 | packed_length u32 | sha256 of the packed bytes, 32 octets        (little-endian, 48 octets)
+    offset u64 | length u32 | packed_length u32 | sha256 of the packed bytes, 32 octets   (little-endian, 48 octets)
 
 packed_length == length means stored. Pieces are in order of offset, do not overlap, begin at multiples of 64 KiB, and
 none crosses 1 MiB: what lies below is the head (boot code, partition table), which the agent writes last, so that a
-machine never boots a half-written disk. Stream is the small description that travels over the authenticated channel;
-it holds the SHA-256 of the index, the index those of the pieces; so nothing unchecked ever reaches a disk (Decision 40).
+machine never boots a half-written disk. Stream is the small description that travels over the authenticated channel; it
+holds the SHA-256 of the index, the index those of the pieces; so nothing unchecked ever reaches a disk (Decision 40).
 The agent's side of this codec is agent.imaging_stream.
 """
 
@@ -79,7 +79,7 @@ class Piece:
 
 
 def parse_index(data: bytes) -> list[Piece]:
-    """Raises ImageRefused unless the records keep every promise of the module's docstring but the order of the files."""
+    """Raises ImageRefused unless the records keep the promises of the module's docstring."""
     if len(data) % RECORD.size:
         raise ImageRefused("the index has a broken length")
     pieces, end = [], 0

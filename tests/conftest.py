@@ -7,6 +7,7 @@ import importlib
 import itertools
 import pkgutil
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -56,9 +57,9 @@ class Databases:
         self._server: Path | None = None
         self._open = ExitStack()
 
-    def create(self, kind: str, directory: Path) -> str:
+    def create(self, kind: str) -> str:
         if kind == "sqlite":
-            file = directory / "rackwright.db"
+            file = self._directory / f"t{next(self._numbers)}.db"
             shutil.copyfile(self._sqlite_template(), file)
             return f"sqlite:///{file}"
         home = self._postgres()
@@ -66,10 +67,22 @@ class Databases:
         postgres.execute(home, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
         return postgres.url(home, name)
 
+    def create_blank(self, kind: str, directory: Path) -> str:
+        """A database without any table."""
+        if kind == "sqlite":
+            return f"sqlite:///{directory}/blank.db"
+        home = self._postgres()
+        name = f"t{next(self._numbers)}"
+        postgres.execute(home, f"CREATE DATABASE {name}")
+        return postgres.url(home, name)
+
     def drop(self, url: str) -> None:
         if self._server is not None and url.startswith("postgresql"):
             name = url.partition("@/")[2].partition("?")[0]
             postgres.execute(self._server, f"DROP DATABASE {name} WITH (FORCE)")
+        elif url.startswith("sqlite"):
+            for suffix in ("", "-wal", "-shm"):
+                Path(url.removeprefix("sqlite:///") + suffix).unlink(missing_ok=True)
 
     def close(self) -> None:
         self._open.close()
@@ -93,16 +106,21 @@ class Databases:
 
 
 @pytest.fixture(scope="session")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    made = Databases(tmp_path_factory.mktemp("databases"))
-    yield made
-    made.close()
+def databases() -> Iterator[Databases]:
+    """In memory where there is such a file system: a test's commits need no disk; power cuts have their own tests."""
+    shared_memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(
+        prefix="rackwright-test-", dir=shared_memory if shared_memory.is_dir() else None
+    ) as name:
+        made = Databases(Path(name))
+        yield made
+        made.close()
 
 
 @pytest.fixture
-def database_url(databases: Databases, database_kind: str, tmp_path: Path) -> Iterator[str]:
+def database_url(databases: Databases, database_kind: str) -> Iterator[str]:
     """An empty database with all tables."""
-    url = databases.create(database_kind, tmp_path)
+    url = databases.create(database_kind)
     yield url
     databases.drop(url)
 

@@ -12,7 +12,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,8 +23,9 @@ from appliance.flows.listen import Listener
 from appliance.flows.procedure import Procedure
 from appliance.flows.resources import Resources
 from appliance.flows.runner import Runner
+from appliance.flows.transition import line
 from appliance.models import event, flow_queue
-from appliance.models.database import Database, Session, announce
+from appliance.models.database import Database, JsonObject, announce
 from appliance.models.flow import TOPIC
 from appliance.models.flow_queue import Claimed
 from appliance.services import events
@@ -178,8 +179,7 @@ class Engine:
             rows = flow_queue.claim(
                 session, worker=self.lease.worker, now=now, limit=limit, needs=self._runner.needs, places=places
             )
-            for row in rows:
-                _note_start(session, row, now)
+            event.record_all(session, list(_starts(rows, now)))
             announce(session, events.TOPIC)
         return rows
 
@@ -208,30 +208,13 @@ def _pools_of(flows: Mapping[str, Procedure], sizes: Mapping[str, int]) -> froze
     return frozenset(named)
 
 
-def _note_start(session: Session, row: Claimed, now: datetime) -> None:
-    """A step begins after a pause. A mere look at a wait (its limit is not reached) leaves no trace."""
-    if row.timed_out and row.deadline is not None and row.deadline > now:
-        return
-    data = {"flow": row.uuid, "kind": row.kind, "step": row.step}
-    if row.timed_out:
-        data["timed_out"] = row.wait_for or ""
-    if row.visit == 0 and row.attempt == 0 and row.losses == 0:
-        event.record(
-            session,
-            at=now,
-            kind="flow.start",
-            message=f"{row.kind} begins",
-            actor="engine",
-            node_id=row.node_id,
-            data=data,
-        )
-    event.record(
-        session,
-        at=now,
-        kind="step.start",
-        message=f"{row.kind}: {row.step}",
-        actor="engine",
-        node_id=row.node_id,
-        data=data,
-        duration_s=row.waited_s,
-    )
+def _starts(rows: list[Claimed], now: datetime) -> Iterator[JsonObject]:
+    """Events of steps that begin after a pause. A look at a wait before its limit, or a poll, leaves no trace."""
+    for row in rows:
+        if row.timed_out and row.deadline is not None and row.deadline > now:
+            continue
+        if row.visit == 0 and row.losses == 0 and not row.has_begun:
+            yield line(row, "flow.start", f"{row.kind} begins", at=now, duration_s=None)
+        if not row.has_begun:
+            more = {"timed_out": row.wait_for} if row.timed_out else None
+            yield line(row, "step.start", f"{row.kind}: {row.step}", at=now, duration_s=row.waited_s, more=more)

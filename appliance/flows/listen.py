@@ -40,11 +40,14 @@ class Listener:
                 self._stopping.wait(RETRY_S)
 
     def _listen(self) -> None:
-        with self._engine.connect() as pooled:
-            pooled.detach()  # it never goes back: its session listens
-            driver: Any = pooled.connection.driver_connection
+        pooled = self._engine.raw_connection()
+        driver: Any = pooled.driver_connection
+        pooled.detach()  # it never goes back to the pool: its session listens
+        try:
             driver.autocommit = True
             driver.execute(f"LISTEN {CHANNEL}")
             while not self._stopping.is_set():
                 for _ in driver.notifies(timeout=WAKE_S, stop_after=1):
                     self._ring()
+        finally:
+            driver.close()

@@ -17,8 +17,8 @@ from appliance.domain.steps import Again, Failed, Next
 from appliance.flows.lease import Lease
 from appliance.flows.procedure import AbortAsked, Act, Procedure, Record, Step
 from appliance.flows.resources import Resources
-from appliance.flows.transition import Transition, lock_node
-from appliance.models import flow_queue
+from appliance.flows.transition import Transition, line, lock_node
+from appliance.models import event, flow_queue
 from appliance.models.database import Database, JsonObject
 from appliance.models.flow_queue import Claimed, Fenced, Needs
 from appliance.models.node import Node
@@ -180,7 +180,8 @@ class Runner:
                 transition = self._transition(session, row, row.data, self._clock())
                 wake_at = transition.now + timedelta(seconds=STUMBLE_PAUSE_S)
                 if flow_queue.put_back(session, row, wake_at=wake_at, note=f"broke with {name}"):
-                    transition.note("step.retry", f"{row.step}: broke with {name}; the log has the details.")
+                    said = f"{row.step}: broke with {name}; the log has the details."
+                    event.record_all(session, [line(row, "step.retry", said, at=transition.now, duration_s=None)])
         except Exception:
             # The database is away. The row stays ours until Lease.take_over sees that we do not run it.
             log.exception("flow could not be put back flow=%s", row.uuid)

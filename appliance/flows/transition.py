@@ -1,7 +1,7 @@
 """Writes what a step answered: the flow's row, its events and, at a bad end, the node. One object per transaction."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -40,9 +40,15 @@ class Transition:
     now: datetime
     started_at: datetime
     data: JsonObject
+    notes: list[JsonObject] = field(default_factory=list)
 
     def apply(self, answer: Next) -> bool:
         """True when the next step may run at once, under the same lease. Raises Fenced when the row is lost."""
+        goes_on = self._apply(answer)
+        event.record_all(self.session, self.notes)
+        return goes_on
+
+    def _apply(self, answer: Next) -> bool:
         match answer:
             case Go():
                 return self._go(answer)
@@ -53,7 +59,7 @@ class Transition:
             case Again():
                 self._again(answer)
             case Failed():
-                self.fail(answer.reason)
+                self._fail(answer.reason, is_abort=False)
             case Done():
                 self._done(answer)
             case _:
@@ -168,8 +174,12 @@ class Transition:
         self.note("step.done", f"{self.row.step} done", is_end=True)
         self.note("flow.done", answer.says or f"{self.row.kind} done")
 
-    def fail(self, reason: str, *, is_abort: bool = False) -> None:
+    def fail(self, reason: str, *, is_abort: bool) -> None:
         """The flow ends here, and the node goes where the lifecycle table says."""
+        self._fail(reason, is_abort=is_abort)
+        event.record_all(self.session, self.notes)
+
+    def _fail(self, reason: str, *, is_abort: bool) -> None:
         row = self.row
         node = lock_node(self.session, row.node_id)
         status = "aborted" if is_abort else "failed"
@@ -191,14 +201,21 @@ class Transition:
 
     def note(self, kind: str, message: str, *, is_end: bool = False, more: JsonObject | None = None) -> None:
         """One line of the timeline. is_end: it ends what began at started_at, and says how long that took."""
-        row = self.row
-        event.record(
-            self.session,
-            at=self.now,
-            kind=kind,
-            message=message,
-            actor="engine",
-            node_id=row.node_id,
-            data={"flow": row.uuid, "kind": row.kind, "step": row.step, **(more or {})},
-            duration_s=(self.now - self.started_at).total_seconds() if is_end else None,
-        )
+        duration_s = (self.now - self.started_at).total_seconds() if is_end else None
+        self.notes.append(line(self.row, kind, message, at=self.now, duration_s=duration_s, more=more))
+
+
+def line(
+    row: Claimed, kind: str, message: str, *, at: datetime, duration_s: float | None, more: JsonObject | None = None
+) -> JsonObject:
+    """An event of a flow, for event.record_all."""
+    return {
+        "at": at,
+        "node_id": row.node_id,
+        "mac": None,
+        "kind": kind,
+        "actor": "engine",
+        "message": message[:2000],
+        "data": {"flow": row.uuid, "kind": row.kind, "step": row.step, **(more or {})},
+        "duration_s": duration_s,
+    }

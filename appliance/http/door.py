@@ -52,6 +52,12 @@ def refusal_bytes(refusal: Refusal, *, retry_after_s: int | None = None) -> byte
     return f"HTTP/1.1 {refusal.status}\r\n{head}Connection: close\r\n\r\n".encode() + body
 
 
+def _skip_empty_line(buffer: bytearray) -> None:
+    """One empty line before a request is allowed (RFC 9112 §2.2)."""
+    if buffer.startswith(b"\r\n"):
+        del buffer[:2]
+
+
 class Door:
     """admit: takes a connection and its head to the workers; False when they are all busy and the queue is full."""
 
@@ -187,6 +193,7 @@ class Door:
     def _gather(self, connection: Connection, now: float) -> None:
         """Read until the head is complete, then hand over or refuse."""
         buffer = connection.buffer
+        _skip_empty_line(buffer)
         while (end := buffer.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)) < 0:
             if len(buffer) >= MAX_HEAD_BYTES:
                 self._refuse(connection, Refusal("431 Request Header Fields Too Large", "the head exceeds 32 KiB"), now)
@@ -196,8 +203,7 @@ class Door:
                 self._forget(connection)
                 return
             buffer += data
-            while not buffer.find(b"\r\n", 0, 2):  # an empty line before a request is allowed (RFC 9112 §2.2)
-                del buffer[:2]
+            _skip_empty_line(buffer)
         found = examine(bytes(buffer[: end + 4]))
         if isinstance(found, Refusal):
             self._refuse(connection, found, now)

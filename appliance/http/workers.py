@@ -3,6 +3,7 @@
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 log = logging.getLogger(__name__)
@@ -20,16 +21,17 @@ class Workers:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
-        self._free = 0
+        self._open = 0  # jobs taken and not ended; counted by who submits, so no job is ever left without a thread
         self._made = 0
         self._is_stopping = False
 
     def submit(self, job: Job) -> bool:
         """False when every thread is busy and as many jobs wait already: the caller sheds load."""
         with self._lock:
-            if self._is_stopping or (self._free <= 0 and self._jobs.qsize() >= self._most):
+            if self._is_stopping or self._open >= 2 * self._most:
                 return False
-            if self._free <= self._jobs.qsize() and len(self._threads) < self._most:
+            self._open += 1
+            if self._open > len(self._threads) and len(self._threads) < self._most:
                 self._grow()
             self._jobs.put(job)
             return True
@@ -41,8 +43,9 @@ class Workers:
             threads = list(self._threads)
             for _ in threads:
                 self._jobs.put(None)
+        ends = time.monotonic() + grace_s
         for thread in threads:
-            thread.join(max(0.0, grace_s / max(1, len(threads))) if not thread.is_alive() else grace_s)
+            thread.join(max(0.0, ends - time.monotonic()))
         return not any(thread.is_alive() for thread in threads)
 
     def _grow(self) -> None:
@@ -57,16 +60,24 @@ class Workers:
 
     def _work(self) -> None:
         while True:
-            with self._lock:
-                self._free += 1
             try:
                 job = self._jobs.get(timeout=IDLE_S)
             except queue.Empty:
                 job = None
-            with self._lock:
-                self._free -= 1
-                if job is None and (self._is_stopping or len(self._threads) > self._least):
-                    self._threads.discard(threading.current_thread())
-                    return
             if job is not None:
-                job()
+                try:
+                    job()
+                finally:
+                    with self._lock:
+                        self._open -= 1
+            elif self._may_leave():
+                return
+
+    def _may_leave(self) -> bool:
+        """Fewer threads than before, but never fewer than open jobs: one may be on its way to this thread."""
+        with self._lock:
+            is_spare = len(self._threads) > max(self._least, self._open)
+            if self._is_stopping or is_spare:
+                self._threads.discard(threading.current_thread())
+                return True
+            return False

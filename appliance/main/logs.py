@@ -71,7 +71,7 @@ class RotatingFile:
         """False when the data could not be kept."""
         try:
             if self._descriptor < 0 or self._size + len(data) > self._max_bytes:
-                self._open_next()
+                self._open_next(len(data))
             written = os.write(self._descriptor, data)
             self._size += written
         except OSError:
@@ -84,9 +84,9 @@ class RotatingFile:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _open_next(self) -> None:
+    def _open_next(self, needed: int) -> None:
         self.close()
-        if self._path.exists() and self._path.stat().st_size + 1 > self._max_bytes:
+        if self._path.exists() and self._path.stat().st_size + needed > self._max_bytes:
             for number in range(self._keep - 1, 0, -1):
                 older = self._path.with_name(f"{self._path.name}.{number}")
                 if older.exists():

@@ -8,9 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bmc.registry import Connections
-from bmc.sweep import sweep
-
 from appliance.config import Config
 from appliance.domain.boot import Discovery
 from appliance.domain.clock import Clock
@@ -28,10 +25,12 @@ from appliance.services import deployment, identity, nodes, tls, vault
 from appliance.services.discovery import Policy
 from appliance.services.image_store import ImageStore
 from appliance.services.vault import Vault
-from appliance.worker import power_sync
+from appliance.worker import power_sync, pretend
 from appliance.worker.loop import Loop, Reconciler
 from bmc.api import Bmc
 from bmc.errors import BmcError
+from bmc.registry import Connections
+from bmc.sweep import sweep
 from bmc.types import BmcTarget, PowerState
 
 log = logging.getLogger(__name__)
@@ -140,6 +139,7 @@ def _reconcilers(config: Config, database: Database, bmcs: Bmcs, clock: Clock) -
 
     return [
         Reconciler(name="power", every_s=config.bmc.sweep_interval_s, run=sync_power),
+        Reconciler(name="pretend", every_s=0.25, run=lambda: pretend.sweep(database, now=clock()), is_shared=False),
         Reconciler(name="tokens", every_s=3600, run=sweep_tokens),
     ]
 

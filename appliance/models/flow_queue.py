@@ -9,10 +9,12 @@ update, and a signal locks the flow row before it is stored, so one of the two a
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, Table, bindparam, delete, func, insert, or_, select, text, update
+from sqlalchemy import Select, Table, TextClause, bindparam, delete, insert, or_, select, text, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from appliance.models.database import JsonObject
 from appliance.models.flow import DUE_NOW, Flow, FlowSignal, Pool, Worker
@@ -53,6 +55,7 @@ class Claimed:
     payload: JsonObject | None
     data: JsonObject
     abort_reason: str | None
+    note: str | None
     wait_for: str | None
     wait_then: str | None
     wait_else: str | None
@@ -64,6 +67,11 @@ class Claimed:
     waited_s: float | None = None
 
     @property
+    def has_begun(self) -> bool:
+        """Whether this step ran before and asked to be run again (a poll, a retry)."""
+        return self.note is not None and self.waited_s is None
+
+    @property
     def key(self) -> str:
         """Names this run of this step; a repeated run has the same key."""
         return f"{self.uuid}:{self.step}:{self.visit}"
@@ -72,7 +80,7 @@ class Claimed:
         """As the row after it went on to `step`."""
         self.step = self.row_step = step
         self.entered_at, self.visit, self.attempt, self.losses, self.data = now, self.visit + 1, 0, 0, data
-        self.payload, self.timed_out, self.waited_s = None, False, None
+        self.payload, self.timed_out, self.waited_s, self.note = None, False, None, None
         self.pool, self.slot_needed, self.slot = needs.pool, needs.slot, needs.slot
         _end_wait(self)
 
@@ -183,7 +191,7 @@ _NEXT_DUE = text("SELECT min(wake_at) FROM flow WHERE status = 'active' AND owne
 
 def next_due(session: Session) -> int | None:
     """When the next free row is due, in microseconds since 1970; None when no row is free."""
-    value = session.execute(_NEXT_DUE).scalar()
+    value = session.connection().execute(_NEXT_DUE).scalar()
     return None if value is None else int(value)
 
 
@@ -197,22 +205,25 @@ def room(session: Session, names: Collection[str]) -> Room:
             select(Pool.name, Pool.size).where(Pool.name.in_(names)).order_by(Pool.name).with_for_update()
         )
     }
-    busy = _count(session, Flow.pool, Flow.owner.is_not(None))
-    held = _count(session, Flow.slot, Flow.slot.is_not(None))
+    busy = _count(session, _BUSY)
+    held = _count(session, _HELD)
     return Room(
         pools={name: size - busy.get(name, 0) for name, size in sizes.items()},
         slots={name: size - held.get(name, 0) for name, size in sizes.items()},
     )
 
 
-def _count(session: Session, column: Any, is_counted: ColumnElement[bool]) -> dict[str, int]:
-    rows = session.execute(select(column, func.count()).where(is_counted, column.is_not(None)).group_by(column))
-    return {name: count for name, count in rows}  # noqa: C416  (a Row is not a pair to the type checker)
+_BUSY = text("SELECT pool AS name, count(*) AS busy FROM flow WHERE owner IS NOT NULL GROUP BY pool")
+_HELD = text("SELECT slot AS name, count(*) AS busy FROM flow WHERE slot IS NOT NULL GROUP BY slot")
+
+
+def _count(session: Session, statement: TextClause) -> dict[str, int]:
+    return {row.name: row.busy for row in session.connection().execute(statement)}
 
 
 _READ = (
     *("id", "uuid", "node_id", "kind", "step", "entered_at", "visit", "attempt", "losses", "fence", "pool", "slot"),
-    *("slot_needed", "payload", "data", "abort_reason"),
+    *("slot_needed", "payload", "data", "abort_reason", "note"),
     *("wait_for", "wait_then", "wait_else", "waiting_since", "deadline"),
 )
 _WRITTEN = (
@@ -304,34 +315,48 @@ def _new_values(row: Claimed) -> dict[str, object]:
 
 def hold(session: Session, row: Claimed) -> None:
     """Lock a claimed row and learn whether it was aborted. Raises Fenced when it is not ours any more."""
-    row.abort_reason = _reason(session, _ours(row).with_for_update())
+    row.abort_reason = _reason(session, row, _OURS_LOCKED)
 
 
 def look(session: Session, row: Claimed) -> str | None:
     """Why the flow was aborted, None if it was not. Raises Fenced as `hold` does; locks nothing."""
-    return _reason(session, _ours(row))
+    return _reason(session, row, _OURS)
 
 
-def _ours(row: Claimed) -> Select[str | None]:
-    return select(Flow.abort_reason).where(Flow.id == row.id, Flow.owner == row.owner, Flow.fence == row.fence)
+_OURS = select(_FLOW.c.abort_reason).where(
+    _FLOW.c.id == bindparam("of_id"), _FLOW.c.owner == bindparam("of_owner"), _FLOW.c.fence == bindparam("of_fence")
+)
+_OURS_LOCKED = _OURS.with_for_update()
 
 
-def _reason(session: Session, statement: Select[str | None]) -> str | None:
-    found = session.execute(statement).first()
+def _reason(session: Session, row: Claimed, statement: Select[Any]) -> str | None:
+    of = {"of_id": row.id, "of_owner": row.owner, "of_fence": row.fence}
+    found = session.connection().execute(statement, of).first()
     if found is None:
         raise Fenced
     reason: str | None = found.abort_reason
     return reason
 
 
+@cache
+def _move_statement(columns: tuple[str, ...]) -> ReturningUpdate[Any]:
+    """Built once for each set of columns: building it anew costs more than running it."""
+    return (
+        update(_FLOW)
+        .where(
+            _FLOW.c.id == bindparam("of_id"),
+            _FLOW.c.owner == bindparam("of_owner"),
+            _FLOW.c.fence == bindparam("of_fence"),
+        )
+        .values({name: bindparam(name) for name in ("fence", "updated_at", *columns)})
+        .returning(_FLOW.c.abort_reason)
+    )
+
+
 def move(session: Session, row: Claimed, *, now: datetime, values: Mapping[str, object]) -> None:
     """Write a transition of a claimed row; learns whether it was aborted meanwhile. Raises Fenced when it is lost."""
-    done = session.execute(
-        update(_FLOW)
-        .where(_FLOW.c.id == row.id, _FLOW.c.owner == row.owner, _FLOW.c.fence == row.fence)
-        .values(fence=row.fence + 1, updated_at=now, **values)
-        .returning(_FLOW.c.abort_reason)
-    ).first()
+    of = {"of_id": row.id, "of_owner": row.owner, "of_fence": row.fence, "fence": row.fence + 1, "updated_at": now}
+    done = session.connection().execute(_move_statement(tuple(values)), {**of, **values}).first()
     if done is None:
         raise Fenced
     row.fence += 1

@@ -130,7 +130,7 @@ def _read_key(path: Path) -> str:
         raise MasterKeyUnusable(
             f"{path} cannot be read: {cause.strerror}", next_step="run as the user who owns the state directory"
         ) from cause
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise MasterKeyUnusable(f"{path} is not a file", next_step="restore master.key from a backup")
@@ -140,7 +140,9 @@ def _read_key(path: Path) -> str:
                 why="who holds the key opens every stored secret",
                 next_step=f"run `chmod 600 {path}`, and consider the stored passwords known if others had access",
             )
-        return file.read(256).decode("ascii", errors="replace")
+        return os.read(descriptor, 256).decode("ascii", errors="replace")
+    finally:
+        os.close(descriptor)
 
 
 def _parse_key(path: Path, text: str) -> bytes:

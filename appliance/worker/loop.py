@@ -16,11 +16,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciler:
-    """run: one idempotent round; it may take long; the others go on."""
+    """run: one idempotent round, which may take long. is_shared: of several processes, one takes each tick."""
 
     name: str
     every_s: float
     run: Callable[[], object]
+    is_shared: bool = True
 
 
 class Loop:
@@ -46,7 +47,7 @@ class Loop:
     def _run(self, item: Reconciler) -> None:
         while not self._stopping.wait(item.every_s):
             try:
-                if self._is_ours(item):
+                if not item.is_shared or self._is_ours(item):
                     item.run()
             except SQLAlchemyError as error:
                 log.exception("round failed reconciler=%s database=%s", item.name, type(error).__name__)

@@ -217,7 +217,8 @@ class AddressBook:
         return self._fresh() if len(self._busy) < self.pool_size else None
 
     def _pressure(self) -> bool:
-        return self.pool_size - len(self._busy) <= self.pool_size // _KNOWN_SHARE
+        kept = self.pool_size // _KNOWN_SHARE
+        return kept > 0 and self.pool_size - len(self._busy) <= kept
 
     # -- bookkeeping
 

@@ -211,18 +211,27 @@ class DhcpServer:
             item.net = net
         return net is not None
 
-    async def _answer_batch(self, batch: list[_Waiting]) -> None:
-        answers = [self._decide(item, durable=True) for item in batch]
-        changes = [change for found in answers for change in found.changes]
-        if changes:
-            try:
-                await asyncio.get_running_loop().run_in_executor(None, self._leases.apply, changes)
-            except StorageFault as fault:
-                self.counters.storage_faults += 1
-                log.error("leases not written count=%d fault=%s", len(changes), fault)  # noqa: TRY400  (no bug of ours)
-                self._undo(batch, answers)
-                answers = [self._decide(item, durable=False) for item in batch]
-        for item, found in zip(batch, answers, strict=True):
+    async def _answer_batch(self, batch: Sequence[_Waiting]) -> None:
+        """Answers that promise nothing new leave at once, the others after the commit."""
+        promises: list[tuple[_Waiting, Answer]] = []
+        for item in batch:
+            found = self._decide(item, durable=True)
+            if found.changes:
+                promises.append((item, found))
+            else:
+                self._finish(item, found)
+        if not promises:
+            return
+        changes = [change for _, found in promises for change in found.changes]
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self._leases.apply, changes)
+        except StorageFault as fault:
+            self.counters.storage_faults += 1
+            log.error("leases not written count=%d fault=%s", len(changes), fault)  # noqa: TRY400  (no bug of ours)
+            for item, found in reversed(promises):
+                item.net.book.undo(found.changes)
+            promises = [(item, self._decide(item, durable=False)) for item, _ in promises]
+        for item, found in promises:
             self._finish(item, found)
 
     def _decide(self, item: _Waiting, *, durable: bool) -> Answer:
@@ -240,10 +249,6 @@ class DhcpServer:
         except PxeError as fault:
             self.counters.malformed += 1
             return conversation.silence(str(fault))
-
-    def _undo(self, batch: Sequence[_Waiting], answers: Sequence[Answer]) -> None:
-        for item, found in zip(reversed(batch), reversed(answers), strict=True):
-            item.net.book.undo(found.changes)
 
     def _finish(self, item: _Waiting, found: Answer) -> None:
         if found.kind is not None:

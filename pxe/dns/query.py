@@ -33,7 +33,9 @@ class Query:
 
     @property
     def name(self) -> str | None:
-        """Lower case, without the final dot; `None` when a label is not ASCII, which no name of ours is."""
+        """Lower case, without the final dot; `None` for labels that no name of ours has: not ASCII, or with a dot."""
+        if any(b"." in label for label in self.labels):
+            return None
         try:
             return b".".join(self.labels).decode("ascii").lower()
         except UnicodeDecodeError:

@@ -7,7 +7,7 @@ gets one record set (RFC 8482 §4.1). Times to live are short because machines c
 import struct
 from collections.abc import Sequence
 
-from dnslib import NS, PTR, RR, SOA, A, DNSLabel, DNSRecord
+from dnslib import EDNS0, NS, PTR, RR, SOA, A, DNSHeader, DNSLabel, DNSQuestion, DNSRecord
 
 from pxe.dns import query as parser
 from pxe.dns.query import Query
@@ -31,7 +31,7 @@ class Responder:
 
     def __init__(self, zones: ZoneData) -> None:
         self._zones = zones
-        self._cache: dict[tuple[bytes, bool, bool, int], bytes] = {}
+        self._cache: dict[tuple[bytes, bool, int, int], bytes] = {}
         self._cached_revision = -1
 
     def answer(self, data: bytes, *, over_tcp: bool = False) -> bytes | None:
@@ -43,12 +43,12 @@ class Responder:
         except MalformedPacket:
             return struct.pack("!2sHHHHH", data[:2], _RESPONSE | (data[2] & 0x79) << 8 | _FORMERR, 0, 0, 0, 0)
         limit = 65535 if over_tcp else max(512, min(query.edns_size or 512, UDP_LIMIT))
-        key = (query.question, query.edns_size is not None, over_tcp, query.flags << 16 | query.edns_version)
+        key = (query.question, query.edns_size is not None, limit, query.flags << 16 | query.edns_version)
         if self._cached_revision != self._zones.revision or len(self._cache) >= _CACHE_LIMIT:
             self._cache.clear()
             self._cached_revision = self._zones.revision
         reply = self._cache.get(key)
-        if reply is None or len(reply) > limit:
+        if reply is None:
             reply = self._build(query, limit)
             self._cache[key] = reply
         return data[:2] + reply[2:]
@@ -70,7 +70,7 @@ class Responder:
         origin = self._origin_of(name) if name is not None else None
         if name is None or origin is None or query.qclass != 1 or query.qtype in _TRANSFERS:
             return _REFUSED, [], []
-        records = self._records(name, origin)
+        records = self._records(query, name, origin)
         if query.qtype == _ANY:
             kinds = [kind for kind in ("A", "PTR", "SOA") if records.get(kind)]
             found = records[kinds[0]] if kinds else []
@@ -85,8 +85,8 @@ class Responder:
         fits = [origin for origin in self._zones.origins if name == origin or name.endswith("." + origin)]
         return max(fits, key=len, default=None)
 
-    def _records(self, name: str, origin: str) -> dict[str, list[RR]]:
-        label = DNSLabel(name)
+    def _records(self, query: Query, name: str, origin: str) -> dict[str, list[RR]]:
+        label = DNSLabel(query.labels)
         records = {"A": [RR(label, 1, ttl=TTL_S, rdata=A(str(address))) for address in self._zones.addresses(name)]}
         pointer = self._zones.pointer(name)
         if pointer is not None:
@@ -112,17 +112,11 @@ def _render(
     authoritative: bool,
     truncated: bool = False,
 ) -> bytes:
-    """The message. dnslib packs the records; header and question are ours, so that the question comes back as sent."""
+    """The message, packed by dnslib; the labels of the question go in as they came, so they come back as sent."""
     flags = _RESPONSE | (query.flags & 0x7900) | (code & 0xF)
     flags |= (_AUTHORITATIVE if authoritative else 0) | (_TRUNCATED if truncated else 0)
-    packed = b"".join(_pack(record) for record in (*answers, *authority))
-    edns = b""
+    question = DNSQuestion(DNSLabel(query.labels), query.qtype, query.qclass)
+    message = DNSRecord(DNSHeader(id=query.ident, bitmap=flags), q=question, rr=list(answers), auth=list(authority))
     if query.edns_size is not None:
-        edns = struct.pack("!BHHBBHH", 0, parser.OPT, UDP_LIMIT, code >> 4, 0, 0, 0)
-    head = struct.pack("!HHHHHH", query.ident, flags, 1, len(answers), len(authority), 1 if edns else 0)
-    return head + query.question + packed + edns
-
-
-def _pack(record: RR) -> bytes:
-    """One record by itself: names are not compressed against the question, whose octets we echo."""
-    return bytes(DNSRecord(rr=[record]).pack()[12:])
+        message.add_ar(EDNS0(udp_len=UDP_LIMIT, ext_rcode=code >> 4))
+    return bytes(message.pack())

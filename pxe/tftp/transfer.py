@@ -1,8 +1,9 @@
 """One file on its way to one client: blocks, windows, repeats. Pure: bytes and time in, datagrams out.
 
 A duplicate ACK never causes a send (the "sorcerer's apprentice"); lost blocks are repeated by the clock, or when an
-ACK in the middle of a window shows a gap (RFC 7440 §4). Each repeat halves the window, so a reordering network cannot
-make a storm. A peer that never answered is sent at most three datagrams, since its address may be forged.
+ACK in the middle of a window shows a gap (RFC 7440 §4). Such repeats have a budget, so a reordering network cannot
+make a storm. The window is never made smaller than agreed: a client acknowledges full windows only, and would wait. A
+peer that never answered is sent at most three datagrams, since its address may be forged.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,8 @@ from pxe.tftp import packet
 from pxe.tftp.negotiate import Terms
 
 _SILENT_SENDS = 3
-_PROVEN_SENDS = 6
+_PROVEN_SENDS = 5
+_SPARE_BLOCKS = 64
 _LONGEST_WAIT_S = 4.0
 
 
@@ -21,6 +23,7 @@ class Outcome(Enum):
 
     DONE = "done"
     LOST = "the client stopped answering"
+    CHANGED = "the file changed meanwhile"
 
 
 class Transfer:
@@ -31,7 +34,7 @@ class Transfer:
         self._read = read
         self._terms = terms
         self._blocks = size // terms.blksize + 1
-        self._window = terms.windowsize
+        self._spare = self._blocks + _SPARE_BLOCKS  # blocks that may be repeated for gaps
         self._acked = 0
         self._sent = 0
         self._is_open = not terms.accepted  # with options, the client's ACK 0 opens the flow
@@ -65,11 +68,7 @@ class Transfer:
         if self.outcome is not None:
             return []
         if not self._is_open:
-            if block != 0:
-                return []
-            self._is_open = self._has_answered = True
-            self._sends = 0
-            return self._fill(now)
+            return self._open(now) if block == 0 else []
         position = self._acked + ((block - self._acked) & 0xFFFF)
         if not self._acked < position <= self._sent:
             return []
@@ -79,9 +78,7 @@ class Transfer:
         if position == self._blocks:
             self.outcome = Outcome.DONE
             return []
-        if position < self._sent:
-            self._go_back()
-        return self._fill(now)
+        return self._after_gap(now) if position < self._sent else self._fill(now)
 
     def on_time(self, now: float) -> list[bytes]:
         if self.outcome is not None or now < self._deadline:
@@ -96,12 +93,24 @@ class Transfer:
         if not self._has_answered:
             self._sent = 0
             return self._first_block(now)
-        self._go_back()
+        self._sent = self._acked
         return self._fill(now)
 
-    def _go_back(self) -> None:
+    def _open(self, now: float) -> list[bytes]:
+        self._is_open = self._has_answered = True
+        self._sends = 0
+        return self._fill(now)
+
+    def _after_gap(self, now: float) -> list[bytes]:
+        """The client has dropped what follows the gap; send it again while the budget lasts, else leave it to the
+        clock.
+        """
+        self._spare -= self._sent - self._acked
+        if self._spare < 0:
+            self._wait(now)
+            return []
         self._sent = self._acked
-        self._window = max(1, self._window // 2)
+        return self._fill(now)
 
     def _first_block(self, now: float) -> list[bytes]:
         """Without options there is no window; the peer has not proven that it is there."""
@@ -110,7 +119,7 @@ class Transfer:
 
     def _fill(self, now: float) -> list[bytes]:
         out = []
-        while self._sent < self._blocks and self._sent < self._acked + self._window:
+        while self.outcome is None and self._sent < min(self._blocks, self._acked + self._terms.windowsize):
             out.append(self._next_block())
         if out:
             self._wait(now)
@@ -118,7 +127,11 @@ class Transfer:
 
     def _next_block(self) -> bytes:
         blksize = self._terms.blksize
-        content = self._read(self._sent * blksize, blksize)
+        offset = self._sent * blksize
+        content = self._read(offset, blksize)
+        if len(content) != min(blksize, self._size - offset):  # a short block would look like the end of the file
+            self.outcome = Outcome.CHANGED
+            return packet.error(packet.ErrorCode.UNDEFINED, "the file changed")
         self._sent += 1
         return packet.data(self._sent, content)
 

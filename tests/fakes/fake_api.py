@@ -42,7 +42,7 @@ WAYS: dict[str, list[Json]] = {
         *(
             {"provision_state": "deploying", "progress": {"phase": "write image", "done": done * 100 * MIB,
              "total": 300 * MIB, "unit": "bytes", "message": None}}
-            for done in range(4)
+            for done in (0, 1, 3)
         ),
         {"provision_state": "wait call-back", "progress": None,
          "waiting": {"for": "call-home", "since": NOW, "deadline": NOW, "then": "deploy failed"}},
@@ -171,8 +171,9 @@ class FakeApi:
             del self.nodes[node["uuid"]]
             return 204, None
         if method == "PATCH":
-            node["bmc"].update(_masked(body.pop("bmc", {})))
-            node.update(body)
+            if "bmc" in body:
+                node["bmc"] = {"verified_at": None, **_masked(body["bmc"])}
+            node.update({key: value for key, value in body.items() if key != "bmc"})
         return 200, self._step(node)
 
     def _create(self, body: Json) -> Json:
@@ -337,6 +338,7 @@ def _masked(bmc: Json) -> Json:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     api: FakeApi
 
     def _serve(self) -> None:

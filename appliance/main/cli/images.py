@@ -129,8 +129,9 @@ def build(inv: Invocation, *, recipe: str, name: str | None, out: Path | None, c
         )
     if out is None:
         inv.client()  # not logged in? Better known before the build than after it.
-    from images import debian, tools
     from images.errors import ImageError
+
+    from images import debian, tools
 
     home = inv.environment.get("XDG_CACHE_HOME") or str(Path(inv.environment.get("HOME") or "/root") / ".cache")
     kept = cache or Path(home) / "rackwright" / "images"

@@ -177,8 +177,8 @@ def _instance_options(*, image_required: bool) -> Callable[[Any], Any]:
                     "--image", required=image_required, metavar="IMAGE", shell_complete=image_names,
                     help="Name or UUID of the image.",
                 ),
-                click.option("--hostname", metavar="NAME", help="Host name of the instance; the node's name unless said."),
-                click.option("--ssh-key", "ssh_keys", multiple=True, metavar="FILE|KEY", help="Public key, or a file of them."),
+                click.option("--hostname", metavar="NAME", help="Host name of the instance; else the node's name."),
+                click.option("--ssh-key", "ssh_keys", multiple=True, metavar="FILE|KEY", help="Public key, or a file."),
                 file_option("--user-data", help_text="cloud-config or script for cloud-init."),
                 file_option("--network-data", help_text="OpenStack network_data.json."),
                 click.option(

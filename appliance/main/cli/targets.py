@@ -121,4 +121,5 @@ def _like(inv: Invocation, ref: str) -> list[str]:
         page = next(iter(inv.client().pages("/v1/nodes")), [])
     except ClientError:
         return []  # a suggestion is a courtesy; the failure itself is told anyway
-    return get_close_matches(ref, [str(node["name"]) for node in page if node.get("name")], n=3, cutoff=0.6)
+    names = [str(node["name"]) for node in page if node.get("name") and node["name"] != ref]
+    return get_close_matches(ref, names, n=3, cutoff=0.6)
