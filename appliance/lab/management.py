@@ -5,13 +5,12 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from bmc.virtual.sel import Event
-from bmc.virtual.server import VirtualBmc
-
 from appliance.lab.hardware import Hardware, PowerEvent
 from appliance.lab.spec import NodeSpec
 from bmc.types import LanInfo
 from bmc.virtual import kcs
+from bmc.virtual.sel import Event
+from bmc.virtual.server import VirtualBmc
 
 # IPMI 2.0 table 42-3: power unit, and "system boot / restart initiated" with its offsets.
 _POWER_UNIT = 0x09
