@@ -304,9 +304,20 @@ class FakeApi:
             return 204, None
         return 200, self._page(self.sightings, query)
 
+    def _leases(self, _method: str, _rest: list[str], query: dict[str, str], _body: Any) -> tuple[int, Any]:
+        lease = {
+            "address": "10.20.0.7",
+            "mac": "52:54:00:00:00:01",
+            "hostname": "n1",
+            "subnet": "r1",
+            "expires_at": NOW,
+        }
+        return 200, self._page([lease], query)
+
     def _flows(self, _method: str, rest: list[str], query: dict[str, str], _body: Any) -> tuple[int, Any]:
+        step = {"at": NOW, "step": "check image", "kind": "step.done", "message": "ok", "duration_s": 0.2}
         flow = {"uuid": "f-1", "kind": "deploy", "node": "n1", "status": "active", "step": "write image",
-                "waiting": {"for": "agent.command"}, "deadline": NOW, "steps": []}  # fmt: skip
+                "waiting": {"for": "agent.command"}, "deadline": NOW, "steps": [step]}  # fmt: skip
         return (200, flow) if rest else (200, self._page([flow], query))
 
     def _events(self, _method: str, _rest: list[str], query: dict[str, str], _body: Any) -> tuple[int, Any]:

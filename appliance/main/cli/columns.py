@@ -221,6 +221,35 @@ FLOW = Kind(
     empty="no work is going on",
 )
 
+STEP = Kind(
+    name="step",
+    plural="steps",
+    identity=("step",),
+    columns=(
+        Column(name="at", source="at", drop=2),
+        Column(name="step", source="step", drop=0),
+        Column(name="kind", source="kind", drop=3),
+        Column(name="took_s", source="duration_s", drop=2),
+        Column(name="message", source="message", drop=1),
+    ),
+    empty="no step was taken yet",
+)
+
+LEASE = Kind(
+    name="lease",
+    plural="leases",
+    identity=("address",),
+    columns=(
+        Column(name="address", source="address", drop=0),
+        Column(name="mac", source="mac", drop=1),
+        Column(name="hostname", source="hostname", drop=2),
+        Column(name="subnet", source="subnet", drop=3),
+        Column(name="expires", source="expires_at", drop=2),
+    ),
+    fields=("address", "mac", "hostname", "subnet", "expires_at"),
+    empty="no address is lent",
+)
+
 EVENT = Kind(
     name="event",
     plural="events",

@@ -35,9 +35,10 @@ def _state(inv: Invocation) -> Path:
 @click.option("--listen", metavar="ADDRESS:PORT", help="Where the API listens; 127.0.0.1:8443 unless said.")
 def init(inv: Invocation, admin_password_file: Path | None, database_url: str | None, listen: str | None) -> None:
     """Create configuration, database, certificates, master key and the admin."""
+    state = _state(inv)
     from appliance.services import setup
 
-    made = setup.init(_state(inv), admin_password_file=admin_password_file, database_url=database_url, listen=listen)
+    made = setup.init(state, admin_password_file=admin_password_file, database_url=database_url, listen=listen)
     facts: Json = {
         "state": str(made.state),
         "url": made.url,
@@ -60,9 +61,10 @@ def serve(inv: Invocation, *, listen: str | None, only: str | None) -> int:
     chosen = frozenset(word.strip() for word in (only or "").split(",") if word.strip())
     if strange := sorted(chosen - set(PARTS)):
         raise usage(f"--only does not know {strange[0]!r}", next_step=f"one or more of {','.join(PARTS)}")
+    state = _state(inv)
     from appliance.main import supervisor
 
-    return supervisor.serve(_state(inv), listen=listen, only=chosen)
+    return supervisor.serve(state, listen=listen, only=chosen)
 
 
 @verb("rackwright doctor", data=True)

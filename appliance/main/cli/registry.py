@@ -109,6 +109,7 @@ COMMANDS: Mapping[str, Entry] = {
             list_="List subnets.",
             show="Show one subnet.",
             delete="Stop serving a subnet.",
+            leases="List the addresses that are lent.",
         ),
         section="The rack",
         example="rackwright subnet create rack1 --cidr 10.20.0.0/24 --pool 10.20.0.100-10.20.0.199 --interface eth1",

@@ -519,6 +519,9 @@ def test_sightings_and_flows(api: FakeApi, run: Callable) -> None:
     assert api.sightings == []
     assert "write image" in run("flow", "list").out
     assert run("flow", "show", "f-1", "-o", "json").code == 0
+    assert "check image" in run("flow", "show", "f-1").out.splitlines()[-1]
+    assert run("-o", "name", "subnet", "leases", "r1").out == "10.20.0.7\n"
+    assert run("-o", "name", "subnet", "leases", "r2").out == ""
 
 
 def test_a_simulated_fleet_grows(api: FakeApi, run: Callable) -> None:
