@@ -1,0 +1,3 @@
+"""Network boot for strangers: DHCPv4, TFTP, DNS, router advertisements and iPXE scripts; knows nothing of the
+appliance.
+"""

@@ -1,12 +1,14 @@
 """What an agent was asked to do, and how it answered. The key makes a repeated request the same request."""
 
 from datetime import datetime
+from typing import Literal
 
-from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ForeignKey, String, Text, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from appliance.models import flow
 from appliance.models.columns import UtcTime, new_uuid
-from appliance.models.database import JsonObject, Model
+from appliance.models.database import JsonObject, Model, announce
 
 
 class AgentCommand(Model):
@@ -34,3 +36,87 @@ class AgentCommand(Model):
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     started_at: Mapped[datetime | None] = mapped_column(UtcTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcTime)
+
+
+FINISHED = ("done", "failed", "cancelled")
+
+
+def topic(node_id: int) -> str:
+    """The bell that rings when there is something for this node's agent."""
+    return f"agent:{node_id}"
+
+
+def ask(
+    session: Session,
+    *,
+    node_id: int,
+    key: str,
+    name: str,
+    params: JsonObject,
+    secret_params: bytes | None,
+    now: datetime,
+) -> AgentCommand:
+    """Queue a command for the agent of a node. The same key gives the same row, whatever the other arguments."""
+    known = session.scalar(select(AgentCommand).where(AgentCommand.node_id == node_id, AgentCommand.key == key))
+    if known is not None:
+        return known
+    row = AgentCommand(
+        uuid=new_uuid(),
+        node_id=node_id,
+        key=key,
+        name=name,
+        params=params,
+        secret_params=secret_params,
+        status="queued",
+        created_at=now,
+    )
+    session.add(row)
+    session.flush()
+    announce(session, topic(node_id))
+    return row
+
+
+def waited_for(command: AgentCommand) -> str:
+    """Name of the signal that tells the end of a command."""
+    return f"agent.command:{command.uuid}"
+
+
+def finish(
+    session: Session,
+    *,
+    command: AgentCommand,
+    status: Literal["done", "failed"],
+    result: JsonObject | None,
+    error: str | None,
+    now: datetime,
+) -> bool:
+    """Keep the answer and tell the node's work, in one transaction. False when it had ended before: nothing changes."""
+    if command.status in FINISHED:
+        return False
+    command.status = status
+    command.result = result
+    command.error = error
+    command.finished_at = now
+    command.secret_params = None
+    session.flush()
+    flow.signal(
+        session,
+        node_id=command.node_id,
+        name=waited_for(command),
+        payload={"status": status, "result": result, "error": error},
+        now=now,
+    )
+    return True
+
+
+def cancel_all(session: Session, *, node_id: int, now: datetime) -> int:
+    """Cancel what the node's agent has not finished; the agent learns it at its next update. Returns how many."""
+    open_ones = session.scalars(
+        select(AgentCommand).where(AgentCommand.node_id == node_id, AgentCommand.status.not_in(FINISHED))
+    ).all()
+    for command in open_ones:
+        command.status = "cancelled"
+        command.finished_at = now
+        command.secret_params = None
+    session.flush()
+    return len(open_ones)

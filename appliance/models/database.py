@@ -94,6 +94,37 @@ def make_engine(url: str) -> Engine:
     )
 
 
+class Bells:
+    """Wake-up hints inside this process: a topic is rung after a commit, and waiters look again.
+
+    A hint may be lost between processes, so every waiter also has a time limit and looks at the database anyway.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._topics: dict[str, tuple[threading.Condition, int]] = {}
+
+    def _topic(self, topic: str) -> tuple[threading.Condition, int]:
+        return self._topics.setdefault(topic, (threading.Condition(self._lock), 0))
+
+    def count(self, topic: str) -> int:
+        """How often the topic was rung: read it before looking, hand it to `wait` after."""
+        with self._lock:
+            return self._topic(topic)[1]
+
+    def ring(self, topic: str) -> None:
+        with self._lock:
+            condition, count = self._topic(topic)
+            self._topics[topic] = (condition, count + 1)
+            condition.notify_all()
+
+    def wait(self, topic: str, *, seen: int, timeout_s: float) -> bool:
+        """True when the topic was rung since `seen` was read."""
+        with self._lock:
+            condition, _count = self._topic(topic)
+            return condition.wait_for(lambda: self._topics[topic][1] != seen, timeout=timeout_s)
+
+
 class Database:
     """Sessions for one process. `with database.write() as session:` is one transaction, committed at the end.
 
@@ -103,6 +134,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.bells = Bells()
         self.is_sqlite = engine.dialect.name == "sqlite"
         self._write_engine = engine.execution_options(rackwright_write=True)
         self._writer: AbstractContextManager[object] = threading.RLock() if self.is_sqlite else nullcontext()
@@ -113,15 +145,15 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A read-only look: one consistent snapshot, rolled back at the end."""
+        """A read-only look: one consistent snapshot. What was loaded stays readable after it; no change is kept."""
         with Session(self.engine, expire_on_commit=False) as session:
             yield session
-            session.rollback()
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One write transaction. Not re-entrant: pass the session on."""
         with self._writer, Session(self._write_engine, expire_on_commit=False) as session:
+            session.info["bells"] = self.bells
             yield session
             session.commit()
         for call in session.info.get("after_commit", ()):
@@ -136,6 +168,13 @@ def after_commit(session: Session, call: Callable[[], None]) -> None:
     session.info.setdefault("after_commit", []).append(call)
 
 
+def announce(session: Session, topic: str) -> None:
+    """Ring `topic` once this session's transaction is durable."""
+    bells: Bells | None = session.info.get("bells")
+    if bells is not None:
+        after_commit(session, lambda: bells.ring(topic))
+
+
 __all__ = [
     "Base",
     "Database",
@@ -143,6 +182,7 @@ __all__ = [
     "Model",
     "Session",
     "after_commit",
+    "announce",
     "extension",
     "make_engine",
 ]

@@ -10,7 +10,7 @@ from appliance.models.database import Model
 
 
 class User(Model):
-    """role: `admin`, `member` or `reader`. must_change: `init` made the password; the first log-in asks for a new one."""
+    """role: `admin`, `member` or `reader`. must_change: `init` made the password; log-in asks for a new one."""
 
     __tablename__ = "user_account"
 

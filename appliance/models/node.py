@@ -17,6 +17,7 @@ class Node(Model):
     bmc_secret: the BMC password, sealed by appliance.services.vault. Never leaves the process in the clear.
     agent_session_hash, boot_secret_hash: SHA-256 of the secret; the secret itself is not kept.
     boot_expected_until: while later than now, the boot script of this node carries a fresh boot secret.
+    appliance_address: our own address as this machine reaches us, learnt from its last network boot.
     instance: what was deployed: {image, image_uuid, hostname, ssh_keys, …}; user-data is sealed in instance_secret.
     """
 
@@ -58,6 +59,7 @@ class Node(Model):
     boot_secret_hash: Mapped[str | None] = mapped_column(String(64), index=True)
     boot_secret_used_at: Mapped[datetime | None] = mapped_column(UtcTime)
     boot_count: Mapped[int] = mapped_column(default=0)
+    appliance_address: Mapped[str | None] = mapped_column(String(64))
 
     agent_session_hash: Mapped[str | None] = mapped_column(String(64), index=True)
     agent_address: Mapped[str | None] = mapped_column(String(64))
@@ -109,7 +111,7 @@ class Port(Model):
 
 
 class Inventory(Model):
-    """The latest hardware report of a node (agent.wire.Inventory), as the agent sent it; each inspection replaces it."""
+    """The latest hardware report of a node (agent.wire.Inventory); each inspection replaces it."""
 
     __tablename__ = "inventory"
 
@@ -133,4 +135,5 @@ class Sighting(Model):
     boot_secret_hash: Mapped[str | None] = mapped_column(String(64), index=True)
     boot_secret_used_at: Mapped[datetime | None] = mapped_column(UtcTime)
     agent_session_hash: Mapped[str | None] = mapped_column(String(64), index=True)
+    appliance_address: Mapped[str | None] = mapped_column(String(64))
     report: Mapped[JsonObject | None]

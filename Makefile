@@ -1,0 +1,66 @@
+# The commands of the README. `make demo` and `make test` do all the set-up that they need; a second run reuses it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := $(shell sed 's/\#.*//' appliance/lab/debian-packages.txt)
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help setup demo demo-down test check bench lock migration clean
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make demo        two blank machines boot, are enrolled, inspected, deployed; ends with an ssh line (DEMO_ARGS="--once --json FILE")
+demo: setup
+	@$(BIN)/python -m appliance.lab.demo up $(DEMO_ARGS)
+
+## make demo-down   stops what `make demo` left running
+demo-down:
+	@$(BIN)/python -m appliance.lab.demo down
+
+## make test        the whole suite, with one real end-to-end story in QEMU
+test: setup
+	@$(BIN)/python -m pytest $(TEST_ARGS)
+
+## make check       format, lint, types, import contracts
+check: $(VENV)/installed
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+## make bench       measurements as JSON below .build/bench
+bench: setup
+	@$(BIN)/python -m tests.bench.run $(BENCH_ARGS)
+
+## make setup       Debian packages, a virtual environment from the hashed lock
+setup: .build/packages $(VENV)/installed
+
+.build/packages: appliance/lab/debian-packages.txt
+	@mkdir -p .build
+	@missing="$$(for p in $(PACKAGES); do dpkg-query -W -f='$${Status}\n' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)"; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" != 0 ]; then \
+	    echo "make setup needs root to install Debian packages:" $$missing >&2; \
+	    echo "next: sudo apt-get install --no-install-recommends" $$missing >&2; \
+	    echo "the lab also needs root for network namespaces and taps; unit tests do not: make check" >&2; exit 77; fi; \
+	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; fi
+	@touch $@
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -q -y --no-install-recommends python3-venv; } || \
+	  { echo "Python's venv module is missing; next: sudo apt-get install python3-venv" >&2; exit 77; }
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+## make lock        writes requirements.lock anew, with hashes
+lock:
+	@$(BIN)/pip-compile -q --upgrade --extra dev --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	  --no-header --strip-extras --allow-unsafe -o requirements.lock pyproject.toml
+
+clean:
+	rm -rf .venv .build dist

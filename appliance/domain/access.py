@@ -1,0 +1,70 @@
+"""Who may do what: roles, permissions and the one table between them. Pure; the faces ask `may` or `demand`.
+
+A role holds everything that the role below it holds: admin > member > reader (the words of the field: Keystone's
+default roles imply each other in the same order).
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from appliance.domain.errors import Forbidden
+
+
+class Role(enum.StrEnum):
+    READER = "reader"
+    MEMBER = "member"
+    ADMIN = "admin"
+
+
+class Permission(enum.StrEnum):
+    """READ: see nodes, images, subnets, events, never a secret. OPERATE: verbs, power, console on enrolled nodes.
+
+    CONFIGURE: what changes the site (enrol and delete nodes, BMC passwords, subnets, images). IDENTITY: users.
+    """
+
+    READ = "read"
+    OPERATE = "operate"
+    CONFIGURE = "configure"
+    IDENTITY = "identity"
+
+
+LOWEST: Mapping[Permission, Role] = {
+    Permission.READ: Role.READER,
+    Permission.OPERATE: Role.MEMBER,
+    Permission.CONFIGURE: Role.ADMIN,
+    Permission.IDENTITY: Role.ADMIN,
+}
+"""The lowest role that has each permission."""
+
+_ORDER = tuple(Role)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Somebody who has proved who they are. must_change: the password was made by `init` and asks to be replaced."""
+
+    name: str
+    role: Role
+    user_id: int
+    must_change: bool = False
+
+
+def implies(role: Role) -> frozenset[Role]:
+    """The role and every role below it."""
+    return frozenset(_ORDER[: _ORDER.index(role) + 1])
+
+
+def may(role: Role, permission: Permission) -> bool:
+    """Does the role hold the permission?"""
+    return LOWEST[permission] in implies(role)
+
+
+def demand(actor: Actor, permission: Permission) -> None:
+    """Refuse the actor who lacks the permission."""
+    if not may(actor.role, permission):
+        raise Forbidden(
+            f"this needs the role {LOWEST[permission]}",
+            why=f"{actor.name} is {actor.role}",
+            next_step=f"ask an administrator, or log in as somebody who is {LOWEST[permission]}",
+        )

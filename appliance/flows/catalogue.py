@@ -1,0 +1,15 @@
+"""All kinds of flows, listed."""
+
+from collections.abc import Mapping
+
+from appliance.flows.adopt import adopt
+from appliance.flows.clean import clean
+from appliance.flows.deploy import deploy
+from appliance.flows.inspect import inspect
+from appliance.flows.procedure import Procedure
+from appliance.flows.undeploy import undeploy
+from appliance.flows.verify import verify
+
+FLOWS: Mapping[str, Procedure] = {
+    procedure.kind: procedure for procedure in (verify, inspect, clean, deploy, undeploy, adopt)
+}

@@ -1,0 +1,48 @@
+"""What flows need from outside, wired by appliance.main; and how patient they are."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy.orm import Session
+
+from appliance.models.database import JsonObject
+from appliance.models.flow import Flow
+from appliance.models.node import Node
+from bmc.api import Bmc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowPolicy:
+    """Limits in seconds, and how many at once over all machines.
+
+    agent_silence_s: an agent that sent nothing for so long, in the middle of a command, is lost.
+    kexec_home_s: a kexec that did not call home by then gets a reset; call_home_s counts from a full boot.
+    """
+
+    agent_boot_s: float = 900.0
+    agent_boots: int = 2
+    agent_silence_s: float = 120.0
+    power_s: float = 60.0
+    power_poll_s: float = 2.0
+    inspect_s: float = 300.0
+    erase_s: float = 3600.0
+    write_image_s: float = 3600.0
+    leave_agent_s: float = 120.0
+    kexec: bool = True
+    kexec_home_s: float = 300.0
+    call_home_s: float = 1200.0
+    at_once: Mapping[str, int] = field(default_factory=lambda: {"bmc": 32, "image_write": 50})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """connect: the BMC of a node (opens its sealed password); each call of it has its own deadline.
+
+    make_write_params: parameters of `write_image` and its secret ones, sealed (appliance.models.agent_command).
+    agent_alive_within_s: an agent heard of within this time needs no boot (fast track).
+    """
+
+    connect: Callable[[Node], Bmc]
+    make_write_params: Callable[[Session, Node, Flow], tuple[JsonObject, bytes | None]]
+    agent_alive_within_s: float = 90.0
+    policy: FlowPolicy = field(default_factory=FlowPolicy)

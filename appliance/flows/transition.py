@@ -1,0 +1,221 @@
+"""Writes what a step answered: the flow's row, its events and, at a bad end, the node. One object per transaction."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from appliance.domain.steps import Again, Done, Failed, Go, KeepWaiting, Next, Wait
+from appliance.flows.endings import Ending, leave_failed
+from appliance.flows.procedure import Procedure
+from appliance.models import event, flow_queue
+from appliance.models.database import JsonObject, announce
+from appliance.models.flow import DUE_NOW, TOPIC
+from appliance.models.flow_queue import Claimed, Needs
+from appliance.models.node import Node
+from appliance.services import events
+
+_NO_WAIT: Mapping[str, object] = dict.fromkeys(
+    ("payload", "wait_for", "wait_then", "wait_else", "waiting_since", "deadline")
+)
+_NO_OWNER: Mapping[str, object] = {"owner": None, "pool": None, "slot_needed": None}
+_ENDED: Mapping[str, object] = {**_NO_WAIT, **_NO_OWNER, "slot": None}
+
+
+def lock_node(session: Session, node_id: int) -> Node:
+    """The live row; other writers of it queue behind this transaction, readers and events do not."""
+    return session.scalars(select(Node).where(Node.id == node_id).with_for_update(key_share=True)).one()
+
+
+@dataclass(slots=True, kw_only=True)
+class Transition:
+    """data: the flow's memory as the step left it. started_at: when the step began."""
+
+    session: Session
+    row: Claimed
+    procedure: Procedure | None
+    now: datetime
+    started_at: datetime
+    data: JsonObject
+    notes: list[JsonObject] = field(default_factory=list)
+
+    def apply(self, answer: Next) -> bool:
+        """True when the next step may run at once, under the same lease. Raises Fenced when the row is lost."""
+        goes_on = self._apply(answer)
+        event.record_all(self.session, self.notes)
+        return goes_on
+
+    def _apply(self, answer: Next) -> bool:
+        match answer:
+            case Go():
+                return self._go(answer)
+            case Wait():
+                self._wait(answer)
+            case KeepWaiting():
+                self._keep_waiting(answer)
+            case Again():
+                self._again(answer)
+            case Failed():
+                self._fail(answer.reason, is_abort=False)
+            case Done():
+                self._done(answer)
+            case _:
+                assert_never(answer)
+        return False
+
+    def _move(self, **values: object) -> None:
+        flow_queue.move(self.session, self.row, now=self.now, values=values)
+        announce(self.session, events.TOPIC)
+
+    def _go(self, answer: Go) -> bool:
+        row = self.row
+        assert self.procedure is not None
+        following = self.procedure.steps[answer.step]
+        wanted = following.needs
+        has_room = self._has_room(wanted)
+        kept_slot = wanted.slot if has_room or wanted.slot == row.slot else None
+        self._move(
+            **_NO_WAIT,
+            step=following.name,
+            entered_at=self.now,
+            visit=row.visit + 1,
+            attempt=0,
+            losses=0,
+            pool=wanted.pool,
+            slot_needed=wanted.slot,
+            slot=kept_slot,
+            data=self.data,
+            note=None,
+            wake_at=DUE_NOW,
+            owner=row.owner if has_room else None,
+        )
+        self.note("step.done", f"{row.step} done", is_end=True)
+        row.begin(following.name, now=self.now, needs=wanted, data=self.data)
+        if has_room:
+            self.note("step.start", f"{row.kind}: {row.step}")
+        else:
+            announce(self.session, TOPIC)
+        return has_room
+
+    def _has_room(self, wanted: Needs) -> bool:
+        held = {self.row.pool, self.row.slot, None}
+        names = {name for name in (wanted.pool, wanted.slot) if name is not None and name not in held}
+        if not names:
+            return True
+        places = flow_queue.room(self.session, names)
+        return places.take(wanted, held_pool=self.row.pool, held_slot=self.row.slot)
+
+    def _wait(self, answer: Wait) -> None:
+        row = self.row
+        wake_at = self.now + timedelta(seconds=answer.within_s)
+        deadline = answer.deadline or wake_at
+        self._move(
+            **_NO_OWNER,
+            step=row.step,
+            visit=row.visit + 1,
+            attempt=0,
+            losses=0,
+            payload=None,
+            data=self.data,
+            note=answer.says,
+            wake_at=wake_at,
+            wait_for=answer.for_,
+            wait_then=answer.then,
+            wait_else=answer.otherwise,
+            waiting_since=self.now,
+            deadline=deadline,
+        )
+        limit_s = (deadline - self.now).total_seconds()
+        message = f"{row.step}: waits for {answer.for_}, at most {limit_s:.0f} s; then {answer.says}"
+        self.note("step.wait", message, is_end=True, more={"for": answer.for_, "limit_s": limit_s})
+        self._look_for(answer.for_)
+        self._ring_if_soon(answer.within_s)
+
+    def _keep_waiting(self, answer: KeepWaiting) -> None:
+        self._move(**_NO_OWNER, data=self.data, losses=0, wake_at=self.now + timedelta(seconds=answer.within_s))
+        if self.row.wait_for is not None:
+            self._look_for(self.row.wait_for)
+
+    def _look_for(self, name: str) -> None:
+        """The signal may have come while the step ran: then the wait is over before it began."""
+        if flow_queue.has_signal(self.session, self.row, name):
+            flow_queue.wake(self.session, self.row)
+            announce(self.session, TOPIC)
+
+    def _again(self, answer: Again) -> None:
+        row = self.row
+        kept = {**_NO_WAIT, "payload": row.payload}
+        self._move(
+            **kept,
+            step=row.step,
+            entered_at=row.entered_at,
+            owner=None,
+            attempt=row.attempt + (not answer.is_poll),
+            losses=0,
+            data=self.data,
+            note=answer.why[:500],
+            wake_at=self.now + timedelta(seconds=answer.in_s),
+        )
+        if not answer.is_poll:
+            self.note("step.retry", f"{row.step}: {answer.why} Next try in {answer.in_s:.1f} s.", is_end=True)
+        self._ring_if_soon(answer.in_s)
+
+    def _ring_if_soon(self, in_s: float) -> None:
+        """The dispatcher sleeps a second at most; what is due before that must be said."""
+        if in_s < 1:
+            announce(self.session, TOPIC)
+
+    def _done(self, answer: Done) -> None:
+        self._move(**_ENDED, status="done", finished_at=self.now, data=self.data, note=None)
+        flow_queue.drop_signals(self.session, self.row)
+        self.note("step.done", f"{self.row.step} done", is_end=True)
+        self.note("flow.done", answer.says or f"{self.row.kind} done")
+
+    def fail(self, reason: str, *, is_abort: bool) -> None:
+        """The flow ends here, and the node goes where the lifecycle table says."""
+        self._fail(reason, is_abort=is_abort)
+        event.record_all(self.session, self.notes)
+
+    def _fail(self, reason: str, *, is_abort: bool) -> None:
+        row = self.row
+        node = lock_node(self.session, row.node_id)
+        status = "aborted" if is_abort else "failed"
+        self._move(**_ENDED, status=status, finished_at=self.now, note=reason[:500])
+        flow_queue.drop_signals(self.session, row)
+        if not is_abort:
+            self.note("step.failed", f"{row.row_step}: {reason}", is_end=True)
+        self.note(f"flow.{status}", reason)
+        step = self.procedure.steps.get(row.row_step) if self.procedure else None
+        ending = Ending(
+            kind=row.kind,
+            step=row.row_step,
+            reason=reason,
+            at=self.now,
+            is_abort=is_abort,
+            has_spoilt_disk=step is not None and step.spoils_disk,
+        )
+        leave_failed(self.session, node, ending)
+
+    def note(self, kind: str, message: str, *, is_end: bool = False, more: JsonObject | None = None) -> None:
+        """One line of the timeline. is_end: it ends what began at started_at, and says how long that took."""
+        duration_s = (self.now - self.started_at).total_seconds() if is_end else None
+        self.notes.append(line(self.row, kind, message, at=self.now, duration_s=duration_s, more=more))
+
+
+def line(
+    row: Claimed, kind: str, message: str, *, at: datetime, duration_s: float | None, more: JsonObject | None = None
+) -> JsonObject:
+    """An event of a flow, for event.record_all."""
+    return {
+        "at": at,
+        "node_id": row.node_id,
+        "mac": None,
+        "kind": kind,
+        "actor": "engine",
+        "message": message[:2000],
+        "data": {"flow": row.uuid, "kind": row.kind, "step": row.step, **(more or {})},
+        "duration_s": duration_s,
+    }

@@ -1,0 +1,140 @@
+"""/agent/v1: the face that agents speak to (agent.wire). Its own listener and app: no operator route lives here."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+from flask import Flask, Response, request
+from sqlalchemy.orm import Session
+
+from agent import wire
+from appliance.domain.errors import Unauthenticated, Unavailable
+from appliance.http.auth import bearer
+from appliance.http.context import Context
+from appliance.http.json_body import nothing, number, read_object, reply
+from appliance.models import agent_command
+from appliance.models.database import announce
+from appliance.services import agents, events
+
+POLLS_AT_ONCE = 64
+"""Long polls that may hold a server thread; the rest are answered at once and ask again."""
+
+
+def install(app: Flask, context: Context) -> None:
+    polls = threading.BoundedSemaphore(POLLS_AT_ONCE)
+    routes: list[tuple[str, str, str, Callable[..., Any]]] = [
+        ("POST", "/agent/v1/lookup", "lookup", lambda: _lookup(context)),
+        ("POST", "/agent/v1/inventory", "inventory", lambda: _inventory(context)),
+        ("POST", "/agent/v1/heartbeat", "heartbeat", lambda: _heartbeat(context)),
+        ("GET", "/agent/v1/command", "command", lambda: _command(context, polls)),
+        ("POST", "/agent/v1/command/<uuid>", "update", lambda uuid: _update(context, uuid)),
+        ("POST", "/agent/v1/log", "log", lambda: _log(context)),
+    ]
+    for method, rule, name, view in routes:
+        app.add_url_rule(rule, name, view, methods=[method])
+
+
+def _peer() -> str:
+    return (request.remote_addr or "").removeprefix("::ffff:")
+
+
+@contextlib.contextmanager
+def _keeping_alarms(context: Context) -> Iterator[Session]:
+    """A transaction that is committed even when the caller is refused, so that the alarm it recorded survives."""
+    refusal: Unauthenticated | None = None
+    with context.database.write() as session:
+        try:
+            yield session
+        except Unauthenticated as error:
+            refusal = error
+        announce(session, events.TOPIC)
+    if refusal is not None:
+        raise refusal
+
+
+def _lookup(context: Context) -> Response:
+    body = read_object(65536)
+    answer: wire.LookupReply | None = None
+    with _keeping_alarms(context) as session:
+        answer = agents.lookup(session, body, address=_peer(), now=context.clock())
+    return reply(answer)
+
+
+def _inventory(context: Context) -> Response:
+    body = read_object(wire.MAX_BODY_BYTES)
+    with context.database.write() as session:
+        speaker = agents.authenticate(session, bearer())
+        agents.report(session, context.vault, speaker, body, policy=context.discovery, now=context.clock())
+        announce(session, events.TOPIC)
+    return reply({})
+
+
+def _heartbeat(context: Context) -> Response:
+    read_object(65536)
+    now = context.clock()
+    with context.database.read() as session:
+        speaker = agents.authenticate(session, bearer())
+        waiting = 0 if speaker.node is None or agents.pending(session, speaker.node) is None else 1
+        stale = agents.needs_heartbeat_write(speaker, now=now)
+    if stale:
+        with context.database.write() as session:
+            agents.heartbeat(agents.authenticate(session, bearer()), now=now)
+    return reply({"commands": waiting})
+
+
+def _command(context: Context, polls: threading.BoundedSemaphore) -> Response:
+    wait_s = number("wait", default=0, lowest=0, highest=wire.POLL_WAIT_S)
+    token = bearer()
+    if not polls.acquire(blocking=False):
+        return _next(context, token, 0)
+    try:
+        return _next(context, token, wait_s)
+    finally:
+        polls.release()
+
+
+def _next(context: Context, token: str, wait_s: int) -> Response:
+    end = context.clock().timestamp() + wait_s
+    while True:
+        with context.database.read() as session:
+            speaker = agents.authenticate(session, token)
+            topic = agent_command.topic(speaker.node.id) if speaker.node else "sighted"
+            seen = context.database.bells.count(topic)
+            found = speaker.node is not None and agents.pending(session, speaker.node) is not None
+        if found:
+            return _deliver(context, token)
+        left = end - context.clock().timestamp()
+        if left <= 0:
+            return nothing()
+        context.database.bells.wait(topic, seen=seen, timeout_s=min(left, 2.0))
+
+
+def _deliver(context: Context, token: str) -> Response:
+    with context.database.write() as session:
+        node = agents.authenticate(session, token).node
+        row = agents.pending(session, node) if node is not None else None
+        if node is None or row is None:
+            return nothing()
+        command = agents.deliver(session, context.vault, node, row, now=context.clock())
+    return Response(orjson.dumps(command), mimetype="application/json")
+
+
+def _update(context: Context, uuid: str) -> Response:
+    body = read_object(wire.MAX_BODY_BYTES)
+    with context.database.write() as session:
+        node = agents.authenticate(session, bearer()).node
+        if node is None:
+            raise Unavailable("this machine is not enrolled yet")
+        cancelled = agents.update(session, context.vault, node, uuid, body, now=context.clock())
+        announce(session, events.TOPIC)
+    return reply({"cancelled": cancelled})
+
+
+def _log(context: Context) -> Response:
+    body = read_object(wire.MAX_BODY_BYTES)
+    with context.database.write() as session:
+        speaker = agents.authenticate(session, bearer())
+        agents.log_lines(session, speaker, body.get("lines"), now=context.clock())
+    return nothing()

@@ -1,0 +1,35 @@
+"""The three apps of the control process: operators', agents' and netboot's, each on its own listener."""
+
+from flask import Flask
+
+from appliance.http import agents, errors, internal
+from appliance.http.context import Context
+from appliance.http.native import bmc, images, network, nodes, system
+
+
+def _bare(name: str) -> Flask:
+    app = Flask(name, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = None  # each reader caps its own body (appliance.http.json_body)
+    app.url_map.strict_slashes = True
+    errors.install(app)
+    return app
+
+
+def operator_app(context: Context) -> Flask:
+    """The native API of operators; every route but log-in names a permission."""
+    app = _bare("operators")
+    for face in (system, nodes, bmc, network, images):
+        face.install(app, context)
+    return app
+
+
+def agent_app(context: Context) -> Flask:
+    app = _bare("agents")
+    agents.install(app, context)
+    return app
+
+
+def internal_app(context: Context) -> Flask:
+    app = _bare("internal")
+    internal.install(app, context)
+    return app

@@ -1,0 +1,40 @@
+"""What every face is given by the composition root: no globals, no look-ups by name."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from appliance.config import Config
+from appliance.domain.clock import Clock
+from appliance.models.database import Database
+from appliance.models.node import Node
+from appliance.services import identity
+from appliance.services.discovery import Policy
+from appliance.services.image_store import ImageStore
+from appliance.services.vault import Vault
+from bmc.api import Bmc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """connect: the kept connection to a node's BMC; it does no I/O by itself and needs no transaction.
+
+    background: for work that outlives a request and that a reconciler would finish if this process died.
+    doctor: checks of the whole appliance, each {name, ok, detail, next}.
+    """
+
+    state: Path
+    config: Config
+    database: Database
+    vault: Vault
+    clock: Clock
+    connect: Callable[[Node], Bmc]
+    background: Executor
+    discovery: Policy
+    images: ImageStore
+    doctor: Callable[[Session], list[dict[str, object]]]
+    ca_fingerprint: str
+    login_policy: identity.Policy

@@ -1,0 +1,75 @@
+"""Is this request head unambiguous? Decided on the bytes, before anything parses or routes them. Pure.
+
+The rules are those whose absence lets two programs see two different requests in one stream (request smuggling), or
+two names for one header. What passes here is then parsed by cheroot. Spec: RFC 9112 §2.2, §3, §5, §6; RFC 9110 §5.1.
+"""
+
+import re
+from dataclasses import dataclass
+
+MAX_HEAD_BYTES = 32 * 1024
+MAX_HEADERS = 100
+
+_REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[\x21-\x22\x24-\x7e]{0,8190}|\*) HTTP/1\.([01])\Z")
+_FIELD = re.compile(rb"([!#$%&'*+.^`|~0-9A-Za-z-]{1,128}):[ \t]*([\x20-\x7e\x80-\xff\t]*)\Z")
+_DIGITS = re.compile(rb"[0-9]{1,15}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """status: code and reason phrase. message: one sentence for the caller."""
+
+    status: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What the server itself needs to know. length: of the body; None when it comes in chunks."""
+
+    method: str
+    target: str
+    is_http_1_0: bool
+    length: int | None
+
+
+def examine(head: bytes) -> Head | Refusal:
+    """head: from the first octet of the request line up to and including the empty line."""
+    lines = head[:-4].split(b"\r\n")
+    first = _REQUEST_LINE.match(lines[0])
+    if first is None:
+        if len(lines[0]) > 8192:
+            return Refusal("414 URI Too Long", "the request line is longer than 8192 octets")
+        return _bad("the request line is malformed")
+    if len(lines) - 1 > MAX_HEADERS:
+        return Refusal("431 Request Header Fields Too Large", f"more than {MAX_HEADERS} header fields")
+    fields: dict[bytes, list[bytes]] = {}
+    for line in lines[1:]:
+        field = _FIELD.match(line)
+        if (
+            field is None
+        ):  # a folded line, a space before the colon, an underscore, a control character, a bare CR or LF
+            return _bad("a header field is malformed")
+        fields.setdefault(field[1].lower(), []).append(field[2].rstrip(b" \t"))
+    return _framed(first[1].decode(), first[2].decode(), fields, is_http_1_0=first[3] == b"0")
+
+
+def _framed(method: str, target: str, fields: dict[bytes, list[bytes]], *, is_http_1_0: bool) -> Head | Refusal:
+    """Where the body ends: by length or in chunks, never both, never twice."""
+    lengths, codings = fields.get(b"content-length", []), fields.get(b"transfer-encoding", [])
+    if len(fields.get(b"host", [])) != 1 and not (is_http_1_0 and b"host" not in fields):
+        return _bad("exactly one Host field is needed")
+    if len(fields.get(b"authorization", [])) > 1:
+        return _bad("more than one Authorization field")
+    if codings:
+        if lengths or is_http_1_0 or [coding.lower() for coding in codings] != [b"chunked"]:
+            return _bad("Transfer-Encoding must be 'chunked', alone, without Content-Length")
+        return Head(method=method, target=target, is_http_1_0=is_http_1_0, length=None)
+    if len(lengths) > 1 or (lengths and not _DIGITS.match(lengths[0])):
+        return _bad("Content-Length must be one decimal number")
+    length = int(lengths[0]) if lengths else 0
+    return Head(method=method, target=target, is_http_1_0=is_http_1_0, length=length)
+
+
+def _bad(message: str) -> Refusal:
+    return Refusal("400 Bad Request", message)

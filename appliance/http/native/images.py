@@ -1,0 +1,87 @@
+"""/v1/images: rows as JSON, bytes as octet-stream straight to disk."""
+
+import re
+from collections.abc import Callable
+from typing import Any, BinaryIO, cast
+
+from flask import Flask, Response, g, request
+
+from appliance.domain.access import Permission
+from appliance.domain.errors import Invalid
+from appliance.http.auth import allowed
+from appliance.http.context import Context
+from appliance.http.json_body import nothing, only, read_object, reply
+from appliance.http.native import present
+from appliance.services import images
+
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z")
+
+
+def install(app: Flask, context: Context) -> None:
+    read, write = allowed(context, Permission.READ), allowed(context, Permission.CONFIGURE)
+    routes: list[tuple[str, str, str, Callable[..., Any]]] = [
+        ("GET", "/v1/images", "image_list", read(lambda: _list(context))),
+        ("POST", "/v1/images", "image_create", write(lambda: _create(context))),
+        ("GET", "/v1/images/<ref>", "image_show", read(lambda ref: _show(context, ref))),
+        ("PUT", "/v1/images/<ref>/file", "image_upload", write(lambda ref: _upload(context, ref))),
+        ("DELETE", "/v1/images/<ref>", "image_delete", write(lambda ref: _delete(context, ref))),
+    ]
+    for method, rule, name, view in routes:
+        app.add_url_rule(rule, name, view, methods=[method])
+
+
+def _sha256(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not _SHA256.match(value):
+        raise Invalid("sha256 is 64 hexadecimal digits", next_step="sha256sum FILE")
+    return value.lower()
+
+
+def _list(context: Context) -> Response:
+    with context.database.read() as session:
+        return reply({"items": [present.image(row) for row in images.listing(session)], "next": None})
+
+
+def _create(context: Context) -> Response:
+    body = only(read_object(), "name", "url", "sha256", "properties")
+    expected = _sha256(body.get("sha256"))
+    properties = body.get("properties") or {}
+    if not isinstance(properties, dict):
+        raise Invalid("properties is an object of names and values")
+    url = body.get("url")
+    if url is not None and not isinstance(url, str):
+        raise Invalid("url is a text")
+    with context.database.write() as session:
+        row = images.create(
+            session, name=str(body.get("name", "")), sha256=expected, properties=properties, actor=g.actor.name,
+            now=context.clock(),
+        )  # fmt: skip
+        shown = present.image(row)
+    if url is not None:
+        context.background.submit(context.images.fetch, row.uuid, url)
+    return reply(shown, 201)
+
+
+def _show(context: Context, ref: str) -> Response:
+    with context.database.read() as session:
+        return reply(present.image(images.fetch(session, ref)))
+
+
+def _upload(context: Context, ref: str) -> Response:
+    """Stream the body to disk; checking and packing go on in the background while the row says `saving`."""
+    expected = _sha256(request.headers.get("X-Checksum-Sha256"))
+    with context.database.read() as session:
+        row = images.fetch(session, ref)
+    context.images.receive(row.uuid, cast("BinaryIO", request.stream), size=request.content_length, sha256=expected)
+    context.background.submit(context.images.make_ready, row.uuid)
+    with context.database.read() as session:
+        return reply(present.image(images.fetch(session, row.uuid)), 202)
+
+
+def _delete(context: Context, ref: str) -> Response:
+    with context.database.write() as session:
+        row = images.fetch(session, ref)
+        images.delete(session, row, actor=g.actor.name, now=context.clock())
+    context.images.forget(row.uuid)
+    return nothing()

@@ -1,0 +1,115 @@
+"""Log-in, flows, events and the doctor."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, Response, g, request
+from sqlalchemy import select
+
+from appliance.domain.access import Permission
+from appliance.domain.errors import Invalid, NotFound
+from appliance.http.auth import allowed, bearer
+from appliance.http.context import Context
+from appliance.http.json_body import nothing, number, only, read_object, reply, stamp
+from appliance.http.native import present
+from appliance.models.flow import Flow
+from appliance.services import events, identity, nodes
+
+EVENT_WAIT_MAX_S = 30
+
+
+def install(app: Flask, context: Context) -> None:
+    read = allowed(context, Permission.READ)
+    routes: list[tuple[str, str, str, Callable[..., Any]]] = [
+        ("POST", "/v1/login", "login", lambda: _login(context)),
+        ("POST", "/v1/logout", "logout", read(lambda: _logout(context))),
+        ("POST", "/v1/password", "password", read(lambda: _password(context))),
+        ("GET", "/v1/whoami", "whoami", read(_whoami)),
+        ("GET", "/v1/flows", "flow_list", read(lambda: _flows(context))),
+        ("GET", "/v1/flows/<uuid>", "flow_show", read(lambda uuid: _flow(context, uuid))),
+        ("GET", "/v1/events", "event_list", read(lambda: _events(context))),
+        ("GET", "/v1/doctor", "doctor", read(lambda: _doctor(context))),
+    ]
+    for method, rule, name, view in routes:
+        app.add_url_rule(rule, name, view, methods=[method])
+
+
+def _login(context: Context) -> Response:
+    body = only(read_object(65536), "username", "password")
+    name, password = body.get("username"), body.get("password")
+    if not isinstance(name, str) or not isinstance(password, str):
+        raise Invalid("username and password are texts")
+    policy, source = context.login_policy, request.remote_addr or ""
+    granted = identity.login(
+        context.database, name=name, password=password, now=context.clock(), policy=policy, source=source
+    )
+    actor = granted.actor
+    shown = {"token": granted.token, "expires_at": stamp(granted.expires_at), "must_change": actor.must_change}
+    return reply(shown | {"username": actor.name, "role": actor.role})
+
+
+def _logout(context: Context) -> Response:
+    with context.database.write() as session:
+        identity.logout(session, bearer())
+    return nothing()
+
+
+def _password(context: Context) -> Response:
+    body = only(read_object(65536), "old", "new")
+    old, new = body.get("old"), body.get("new")
+    if not isinstance(old, str) or not isinstance(new, str):
+        raise Invalid("old and new are texts")
+    with context.database.write() as session:
+        identity.change_password(session, actor=g.actor, old=old, new=new)
+    return nothing()
+
+
+def _whoami() -> Response:
+    return reply({"username": g.actor.name, "role": g.actor.role})
+
+
+def _flows(context: Context) -> Response:
+    state = request.args.get("state", "active")
+    if state not in ("active", "all"):
+        raise Invalid("state is active or all")
+    query = select(Flow).order_by(Flow.id.desc()).limit(number("limit", default=100, lowest=1, highest=1000))
+    if state == "active":
+        query = query.where(Flow.status == "active")
+    with context.database.read() as session:
+        items = [present.flow(session, row, detail=False) for row in session.scalars(query)]
+    return reply({"items": items, "next": None})
+
+
+def _flow(context: Context, uuid: str) -> Response:
+    with context.database.read() as session:
+        row = session.scalar(select(Flow).where(Flow.uuid == uuid.lower()[:36]))
+        if row is None:
+            raise NotFound(f"no flow {uuid[:40]!r}", next_step="rackwright flow list")
+        return reply(present.flow(session, row, detail=True))
+
+
+def _events(context: Context) -> Response:
+    """Events after an id; waits up to `wait` seconds for the first."""
+    after = number("after", default=0, lowest=0, highest=2**40)
+    wait_s = number("wait", default=0, lowest=0, highest=EVENT_WAIT_MAX_S)
+    limit = number("limit", default=200, lowest=1, highest=1000)
+    ref = request.args.get("node")
+    seen = context.database.bells.count(events.TOPIC)
+    found = _look(context, after, limit, ref)
+    end = context.clock().timestamp() + wait_s
+    while not found and (left := end - context.clock().timestamp()) > 0:
+        context.database.bells.wait(events.TOPIC, seen=seen, timeout_s=min(left, 1.0))
+        seen = context.database.bells.count(events.TOPIC)
+        found = _look(context, after, limit, ref)
+    return reply({"items": found, "next": found[-1]["id"] if found else after})
+
+
+def _look(context: Context, after: int, limit: int, ref: str | None) -> list[dict[str, Any]]:
+    with context.database.read() as session:
+        node = nodes.fetch(session, ref) if ref else None
+        return [present.event(row) for row in events.stream(session, after=after, limit=limit, node=node)]
+
+
+def _doctor(context: Context) -> Response:
+    with context.database.read() as session:
+        return reply({"checks": context.doctor(session)})

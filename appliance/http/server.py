@@ -1,0 +1,234 @@
+"""HTTPS and unix-socket servers for WSGI applications: the door in front, cheroot for requests and responses.
+
+    server = TlsServer(app, Endpoint("127.0.0.1", 8443), contexts.context_for)
+    server.start(); ...; server.stop(grace_s=5)
+
+Binding happens in the constructor, so a taken port is known before anything else starts. `body_limit(method, path)`
+gives the largest body in octets that the application will ever read there (413 above).
+"""
+
+import contextlib
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+from wsgiref.types import WSGIApplication
+
+from cheroot.server import HTTPRequest
+from cheroot.wsgi import Gateway_10
+
+from appliance.domain.values import Endpoint
+from appliance.http.connection import ChunkedBody, Connection, SizedBody
+from appliance.http.door import ContextFor, Door, Limits, refusal_bytes
+from appliance.http.head import MAX_HEAD_BYTES, Head, Refusal
+from appliance.http.listen import listen_tcp, listen_unix
+from appliance.http.workers import Workers
+
+log = logging.getLogger(__name__)
+
+BODY_BYTES = 1024 * 1024
+WRITE_TIMEOUT_S = 30.0
+
+BodyLimit = Callable[[str, str], int]
+
+
+def small_bodies(_method: str, _path: str) -> int:
+    """1 MiB everywhere (as Ironic, OSSN-0099)."""
+    return BODY_BYTES
+
+
+class _Gateway(Gateway_10):
+    """WSGI with a count of what was sent: a response shorter than it said must not be followed by another."""
+
+    def __init__(self, request: HTTPRequest) -> None:
+        super().__init__(request)
+        self.env.pop("HTTP_PROXY", None)  # CVE-2016-5385: some clients take it for an environment variable
+
+    def write(self, chunk: bytes) -> None:
+        super().write(chunk)
+        if self.remaining_bytes_out is not None:
+            self.remaining_bytes_out -= len(chunk)
+
+    def respond(self) -> None:
+        super().respond()
+        if self.remaining_bytes_out and self.req.method != b"HEAD":
+            self.req.close_connection = True
+
+
+class _Request(HTTPRequest):
+    """One request whose head the door has found unambiguous."""
+
+    head: Head
+    limit: int
+
+    def respond(self) -> None:
+        if self.head.length is not None and self.head.length > self.limit:
+            self.simple_response("413 Content Too Large", f"the body exceeds {self.limit} octets")
+            return
+        if self.head.length is None:
+            self.chunked_read = True
+            self.close_connection = True  # whatever follows the last chunk is not read as a request
+            self.rfile = ChunkedBody(self.conn, self.limit)
+        else:
+            self.rfile = SizedBody(self.conn, self.head.length)
+        _Gateway(self).respond()
+        self.ensure_headers_sent()
+        if self.chunked_write:
+            self.conn.write(b"0\r\n\r\n")
+
+    def send_headers(self) -> None:
+        # cheroot would read the whole rest of an unwanted body into memory here; we close instead.
+        if self.rfile.unread:
+            self.close_connection = True
+        self.conn.socket.settimeout(WRITE_TIMEOUT_S)
+        super().send_headers()
+
+    def simple_response(self, status: str, msg: str = "") -> None:
+        self.close_connection = True
+        self.sent_headers = True
+        with contextlib.suppress(OSError):
+            self.conn.write(refusal_bytes(Refusal(status, msg or status)))
+
+
+class Server:
+    """What both kinds share. `address`: where it listens, with the real port. Also a context manager."""
+
+    # What cheroot's request asks of a server.
+    protocol = "HTTP/1.1"
+    server_name = "rackwright"
+    software = "rackwright"
+    max_request_header_size = MAX_HEAD_BYTES
+    max_request_body_size = 0  # decided by body_limit
+    can_add_keepalive_connection = True
+    timeout = 75
+    ssl_adapter: object | None = None
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        listener: socket.socket,
+        context_for: ContextFor | None,
+        *,
+        name: str,
+        threads: int,
+        body_limit: BodyLimit,
+        limits: Limits,
+    ) -> None:
+        self.wsgi_app = app
+        self.ssl_adapter = context_for
+        self._name = name
+        self._body_limit = body_limit
+        self._workers = Workers(name, least=min(4, threads), most=threads)
+        self._busy: dict[Connection, None] = {}
+        self._door = Door(listener, self._admit, limits, context_for)
+        self._thread = threading.Thread(target=self._door.run, name=f"{name}-door", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, grace_s: float = 5.0) -> None:
+        """Accept no more, close idle connections, let requests end for `grace_s`, then cut them."""
+        ends = time.monotonic() + grace_s
+        self._door.stop()
+        if self._thread.is_alive():
+            self._thread.join(2)
+        while self._busy and time.monotonic() < ends:
+            time.sleep(0.02)
+        for connection in list(self._busy):
+            with contextlib.suppress(OSError):
+                connection.socket.shutdown(socket.SHUT_RDWR)
+        self._workers.stop(0.5)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _admit(self, connection: Connection, head: Head) -> bool:
+        self._busy[connection] = None
+        is_admitted = self._workers.submit(lambda: self._serve(connection, head))
+        if not is_admitted:
+            del self._busy[connection]
+        return is_admitted
+
+    def _serve(self, connection: Connection, head: Head) -> None:
+        is_open = False
+        try:
+            is_open = self._answer(connection, head)
+        except OSError as fault:  # the peer went away, or does not read
+            log.debug("response not delivered peer=%s: %s", connection.peer[0], fault)
+        except Exception:  # the worker's loop top: the fault of one request must not end its thread
+            log.exception("request failed server=%s method=%s", self._name, head.method)
+        finally:
+            self._busy.pop(connection, None)
+            self._door.give_back(connection, is_open=is_open)
+
+    def _answer(self, connection: Connection, head: Head) -> bool:
+        request = _Request(self, connection)
+        request.head = head
+        request.rfile = SizedBody(connection, 0)
+        request.limit = self._body_limit(head.method, head.target.partition("?")[0])
+        request.parse_request()
+        if not request.ready:
+            return False
+        try:
+            request.respond()
+        except OSError:
+            raise
+        except Exception:
+            if not request.sent_headers:
+                request.simple_response("500 Internal Server Error", "the request failed; the log has the reason")
+            raise
+        return not request.close_connection
+
+
+class TlsServer(Server):
+    """HTTPS, TLS 1.2 or above. context_for: the context for the local address that a peer came to."""
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        listen: Endpoint,
+        context_for: ContextFor,
+        *,
+        name: str = "api",
+        threads: int = 64,
+        body_limit: BodyLimit = small_bodies,
+        limits: Limits | None = None,
+    ) -> None:
+        listener = listen_tcp(listen)
+        host, port = listener.getsockname()[:2]
+        self.address = Endpoint(host, port)
+        self.bind_addr = (host, port)
+        limits = limits or Limits(connections=2048 + threads)
+        super().__init__(app, listener, context_for, name=name, threads=threads, body_limit=body_limit, limits=limits)
+
+
+class UnixServer(Server):
+    """HTTP on a unix socket that only its owner may open."""
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        path: Path,
+        *,
+        mode: int = 0o600,
+        name: str = "internal",
+        threads: int = 32,
+        body_limit: BodyLimit = small_bodies,
+    ) -> None:
+        self.path = path
+        self.bind_addr = (self.server_name, 0)
+        limits = Limits(connections=512 + threads, per_peer=512 + threads)
+        super().__init__(
+            app, listen_unix(path, mode), None, name=name, threads=threads, body_limit=body_limit, limits=limits
+        )
+
+    def stop(self, grace_s: float = 5.0) -> None:
+        super().stop(grace_s)
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,95 @@
+"""The control process: the HTTP doors, the step engine and the reconcilers, until SIGTERM."""
+
+import logging
+import signal
+import threading
+from pathlib import Path
+
+from flask import Flask
+
+from agent import wire
+from appliance.config import Config
+from appliance.domain.clock import system_clock
+from appliance.domain.values import endpoint
+from appliance.http import app
+from appliance.http.server import BODY_BYTES, Server, TlsServer, UnixServer
+from appliance.main import wiring
+from appliance.services import image_store, setup, tls
+from webui.console import Console
+
+log = logging.getLogger(__name__)
+
+INTERNAL_BODY = 4 * 1024 * 1024
+
+
+def run(state: Path, *, listen: str | None = None, roles: frozenset[str] = frozenset({"api", "worker"})) -> int:
+    """Serve until asked to stop; 0 after a clean stop. roles: `api` (the doors) and `worker` (engine, reconcilers)."""
+    config = Config.load(state)
+    control = wiring.build(config, system_clock)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    servers = _doors(control, listen) if "api" in roles else []
+    for server in servers:
+        server.start()
+    if "worker" in roles:
+        control.background.submit(control.images.recover)
+        control.engine.start()
+        control.loop.start()
+    log.info("control ready roles=%s", ",".join(sorted(roles)))
+    stopping.wait()
+    _stop(control, servers, roles)
+    return 0
+
+
+def _doors(control: wiring.Control, listen: str | None) -> list[Server]:
+    config = control.config
+    operator_listen = endpoint(listen) if listen else config.api.listen
+    operators = tls.ServerContexts(
+        config.state, setup.server_names(config) | {operator_listen.host}, clock=system_clock
+    )
+    agents = tls.ServerContexts(config.state, tls.local_addresses(), clock=system_clock, name="agents")
+    return [
+        TlsServer(
+            _operators(control), operator_listen, operators.context_for, name="api",
+            threads=config.api.threads, body_limit=_operator_limit,
+        ),
+        TlsServer(
+            app.agent_app(control.context), config.agent.listen, agents.context_for, name="agents",
+            threads=config.agent.threads, body_limit=lambda _method, _path: wire.MAX_BODY_BYTES,
+        ),
+        UnixServer(
+            app.internal_app(control.context), config.places.control_socket,
+            body_limit=lambda _method, _path: INTERNAL_BODY,
+        ),
+    ]  # fmt: skip
+
+
+def _operators(control: wiring.Control) -> Flask:
+    """The operators' API and the console, on one address."""
+    context = control.context
+    operators = app.operator_app(context)
+    console = Console(
+        database=context.database, vault=context.vault, clock=context.clock, login_policy=context.login_policy
+    )
+    operators.register_blueprint(console.blueprint())
+    return operators
+
+
+def _operator_limit(method: str, path: str) -> int:
+    """Image bytes may be large, nothing else."""
+    is_upload = method == "PUT" and path.startswith("/v1/images/") and path.endswith("/file")
+    return image_store.MAX_UPLOAD if is_upload else BODY_BYTES
+
+
+def _stop(control: wiring.Control, servers: list[Server], roles: frozenset[str]) -> None:
+    """No new requests, then no new steps; what was committed goes on at the next start."""
+    for server in servers:
+        server.stop(grace_s=3.0)
+    if "worker" in roles:
+        control.loop.stop(within_s=1.0)
+        control.engine.stop()
+    control.background.shutdown(wait=False, cancel_futures=True)
+    control.connections.close()
+    control.database.dispose()
+    log.info("control stopped")

@@ -1,0 +1,79 @@
+"""Is the appliance healthy? Each check says what is wrong for people, and what to do about it."""
+
+import shutil
+from collections.abc import Callable, Iterator
+
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
+
+from appliance.config import Config
+from appliance.domain.clock import Clock
+from appliance.models.flow import Flow, Worker
+from appliance.models.image import Image
+from appliance.models.node import Node
+from appliance.services import bootfiles, network
+
+LOW_DISK_BYTES = 2 << 30
+
+
+class Doctor:
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self._config, self._clock = config, clock
+
+    def checks(self, session: Session) -> list[dict[str, object]]:
+        """All checks, each {name, ok, detail, next}; `next` is empty when all is well."""
+        parts: tuple[Callable[[Session], Iterator[dict[str, object]]], ...] = (
+            self._database, self._disk, self._boot_files, self._subnets, self._worker, self._images, self._nodes,
+        )  # fmt: skip
+        return [check for part in parts for check in part(session)]
+
+    def _database(self, session: Session) -> Iterator[dict[str, object]]:
+        session.execute(text("SELECT 1"))
+        yield _check("database", ok=True, detail=session.get_bind().dialect.name)
+
+    def _disk(self, _session: Session) -> Iterator[dict[str, object]]:
+        free = shutil.disk_usage(self._config.state).free
+        detail = f"{free / 2**30:.1f} GiB free in {self._config.state}"
+        yield _check("disk", ok=free > LOW_DISK_BYTES, detail=detail, nxt="delete images or enlarge the disk")
+
+    def _boot_files(self, _session: Session) -> Iterator[dict[str, object]]:
+        missing = bootfiles.missing(self._config.state)
+        detail = f"missing: {', '.join(missing)}" if missing else "kernel, ramdisk and iPXE are in place"
+        yield _check(
+            "boot files", ok=not missing, detail=detail, nxt=f"rackwright boot-files build --state {self._config.state}"
+        )
+
+    def _subnets(self, session: Session) -> Iterator[dict[str, object]]:
+        found = network.subnets(session)
+        detail = ", ".join(f"{row.name} {row.cidr} on {row.interface}" for row in found) or "none: DHCP answers nobody"
+        yield _check(
+            "subnets",
+            ok=bool(found),
+            detail=detail,
+            nxt="rackwright subnet create NAME --cidr … --pool A-B --interface IF",
+        )
+
+    def _worker(self, session: Session) -> Iterator[dict[str, object]]:
+        alive = session.scalar(select(func.count()).select_from(Worker).where(Worker.expires_at > self._clock())) or 0
+        active = session.scalar(select(func.count()).select_from(Flow).where(Flow.status == "active")) or 0
+        yield _check(
+            "worker",
+            ok=alive > 0,
+            detail=f"{alive} alive, {active} flows active",
+            nxt="look into STATE/log/control.log",
+        )
+
+    def _images(self, session: Session) -> Iterator[dict[str, object]]:
+        names = list(session.scalars(select(Image.name).where(Image.status == "active")))
+        yield _check(
+            "images", ok=bool(names), detail=", ".join(names) or "none", nxt="rackwright image build debian-12"
+        )
+
+    def _nodes(self, session: Session) -> Iterator[dict[str, object]]:
+        faults = list(session.scalars(select(Node).where(Node.fault.is_not(None)).limit(20)))
+        detail = "; ".join(f"{node.label}: {node.fault}" for node in faults) or "no node has a fault"
+        yield _check("nodes", ok=not faults, detail=detail, nxt="rackwright node why NAME")
+
+
+def _check(name: str, *, ok: bool, detail: str, nxt: str = "") -> dict[str, object]:
+    return {"name": name, "ok": ok, "detail": detail, "next": "" if ok else nxt}

@@ -1,0 +1,148 @@
+"""Builds the control process out of its parts, by hand: what depends on what can be read here from top to bottom."""
+
+import logging
+import os
+import socket
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+
+from appliance.config import Config
+from appliance.domain.boot import Discovery
+from appliance.domain.clock import Clock
+from appliance.domain.power import PowerPolicy
+from appliance.flows.catalogue import FLOWS
+from appliance.flows.engine import Engine
+from appliance.flows.resources import FlowPolicy, Resources
+from appliance.http.context import Context
+from appliance.main.doctor import Doctor
+from appliance.main.packing import fetch_image, pack_image
+from appliance.models.database import Database, JsonObject, Session
+from appliance.models.flow import Flow
+from appliance.models.node import Node
+from appliance.services import deployment, identity, nodes, tls, vault
+from appliance.services.discovery import Policy
+from appliance.services.image_store import ImageStore
+from appliance.services.vault import Vault
+from appliance.worker import power_sync, pretend
+from appliance.worker.loop import Loop, Reconciler
+from bmc.api import Bmc
+from bmc.errors import BmcError
+from bmc.registry import Connections
+from bmc.sweep import sweep
+from bmc.types import BmcTarget, PowerState
+
+log = logging.getLogger(__name__)
+
+BACKGROUND_THREADS = 8
+ENGINE_THREADS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """The parts of a control process; `context` is what the HTTP faces see of them."""
+
+    config: Config
+    database: Database
+    context: Context
+    engine: Engine
+    loop: Loop
+    background: ThreadPoolExecutor
+    connections: Connections
+    images: ImageStore
+
+
+def build(config: Config, clock: Clock) -> Control:
+    """Everything wired, nothing started. Raises when the database or the master key cannot be used."""
+    database = Database.at(config.database_url)
+    keys = Vault.load(config.state)
+    with database.read() as session:
+        vault.check_canary(session, keys)
+    connections = Connections()
+    bmcs = Bmcs(connections, keys)
+    store = ImageStore(
+        config.places.images, database=database, vault=keys, pack=pack_image, fetch=fetch_image, clock=clock
+    )
+    background = ThreadPoolExecutor(BACKGROUND_THREADS, thread_name_prefix="background")
+    engine = Engine(database, FLOWS, _resources(config, keys, store, bmcs, clock), clock=clock, threads=ENGINE_THREADS)
+    context = Context(
+        state=config.state, config=config, database=database, vault=keys, clock=clock, connect=bmcs.connect,
+        background=background, discovery=_discovery(config), images=store, doctor=Doctor(config, clock).checks,
+        ca_fingerprint=tls.ca_fingerprint(config.state), login_policy=_login_policy(config),
+    )  # fmt: skip
+    loop = Loop(database, _reconcilers(config, database, bmcs, clock), owner=_process_name(), clock=clock)
+    return Control(
+        config=config, database=database, context=context, engine=engine, loop=loop, background=background,
+        connections=connections, images=store,
+    )  # fmt: skip
+
+
+class Bmcs:
+    """Kept connections by node; opens the sealed password only here."""
+
+    def __init__(self, connections: Connections, keys: Vault) -> None:
+        self._connections, self._keys = connections, keys
+
+    def target(self, node: Node) -> BmcTarget:
+        password = self._keys.open(node.bmc_secret, nodes.bmc_context(node)).decode() if node.bmc_secret else ""
+        return BmcTarget(
+            driver=node.driver, address=node.bmc_address or node.uuid, udp_port=node.bmc_udp_port,
+            username=node.bmc_username or "", password=password, options=node.driver_options,
+        )  # fmt: skip
+
+    def connect(self, node: Node) -> Bmc:
+        return self._connections.connect(self.target(node))
+
+    def sweep(
+        self, targets: Iterable[BmcTarget], *, deadline_s: float, concurrency: int
+    ) -> Iterator[tuple[BmcTarget, PowerState | BmcError]]:
+        return sweep(self._connections, targets, deadline_s=deadline_s, concurrency=concurrency)
+
+
+def _resources(config: Config, keys: Vault, store: ImageStore, bmcs: Bmcs, clock: Clock) -> Resources:
+    def write_params(session: Session, node: Node, _flow: Flow) -> tuple[JsonObject, bytes | None]:
+        return deployment.write_params(session, keys, store, node, http_port=config.netboot.http_port, now=clock())
+
+    limits = config.lifecycle
+    policy = FlowPolicy(
+        agent_boot_s=limits.agent_boot_s, agent_silence_s=limits.agent_lost_s, power_s=limits.power_change_s,
+        inspect_s=limits.inspect_s, erase_s=limits.clean_s, write_image_s=limits.write_image_s,
+        kexec_home_s=limits.kexec_home_s, call_home_s=limits.call_home_s,
+        at_once={"bmc": config.bmc.concurrency, "image_write": limits.image_writes_at_once},
+    )  # fmt: skip
+    return Resources(connect=bmcs.connect, make_write_params=write_params, policy=policy)
+
+
+def _discovery(config: Config) -> Policy:
+    return Policy(discovery=Discovery(config.netboot.discovery), in_band_bmc=config.bmc.in_band_setup)
+
+
+def _login_policy(config: Config) -> identity.Policy:
+    asked = config.identity
+    return identity.Policy(
+        token_lifetime=timedelta(seconds=asked.token_lifetime_s), lockout_failures=asked.lockout_failures,
+        lockout=timedelta(seconds=asked.lockout_s),
+    )  # fmt: skip
+
+
+def _reconcilers(config: Config, database: Database, bmcs: Bmcs, clock: Clock) -> list[Reconciler]:
+    def ask(targets: Iterable[BmcTarget]) -> Iterator[tuple[BmcTarget, PowerState | BmcError]]:
+        return bmcs.sweep(targets, deadline_s=config.bmc.deadline_s, concurrency=config.bmc.concurrency)
+
+    def sync_power() -> int:
+        return power_sync.sweep(database, ask, bmcs.target, PowerPolicy(), clock)
+
+    def sweep_tokens() -> int:
+        with database.write() as session:
+            return identity.sweep_tokens(session, clock())
+
+    return [
+        Reconciler(name="power", every_s=config.bmc.sweep_interval_s, run=sync_power),
+        Reconciler(name="pretend", every_s=0.25, run=lambda: pretend.sweep(database, now=clock()), is_shared=False),
+        Reconciler(name="tokens", every_s=3600, run=sweep_tokens),
+    ]
+
+
+def _process_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"

@@ -1,0 +1,390 @@
+"""The worker's side of the flow table: leases, claims, transitions. One transaction each, made by the caller.
+
+Here is all the SQL of the engine (appliance.flows.engine decides, this file writes). Three rules keep it right:
+the node row is locked before the flow row (services do it in that order); each write of a claimed row names `owner` and
+`fence`, so a worker that lost its row writes nothing; a step that enters a wait looks for a stored signal after its
+update, and a signal locks the flow row before it is stored, so one of the two always sees the other.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any, cast
+
+from sqlalchemy import Select, Table, TextClause, bindparam, delete, insert, or_, select, text, update
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from appliance.models.database import JsonObject
+from appliance.models.flow import DUE_NOW, Flow, FlowSignal, Pool, Worker
+
+_FLOW = cast("Table", Flow.__table__)
+_SIGNAL = cast("Table", FlowSignal.__table__)
+# Literal, not bound: only so do both databases see that the partial indexes apply.
+_IS_FREE = text("flow.status = 'active' AND flow.owner IS NULL")
+
+
+class Fenced(Exception):
+    """The worker no longer owns the flow; whatever it just did must not be recorded."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Claimed:
+    """A flow that a worker owns, as it last read it. step: the one to run (after a wait: its branch).
+
+    row_step: the step that people are shown; while the time-out branch looks, it stays the one that led to the wait.
+    timed_out: the wait for `wait_for` expired and `step` is its other branch; without this, `payload` may be empty and
+    yet be the answer.
+    """
+
+    id: int
+    uuid: str
+    node_id: int
+    kind: str
+    step: str
+    entered_at: datetime
+    visit: int
+    attempt: int
+    losses: int
+    fence: int
+    owner: str
+    pool: str | None
+    slot_needed: str | None
+    slot: str | None
+    payload: JsonObject | None
+    data: JsonObject
+    abort_reason: str | None
+    note: str | None
+    wait_for: str | None
+    wait_then: str | None
+    wait_else: str | None
+    waiting_since: datetime | None
+    deadline: datetime | None
+    row_step: str
+    timed_out: bool = False
+
+    waited_s: float | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether this step ran before and asked to be run again (a poll, a retry)."""
+        return self.note is not None and self.waited_s is None
+
+    @property
+    def key(self) -> str:
+        """Names this run of this step; a repeated run has the same key."""
+        return f"{self.uuid}:{self.step}:{self.visit}"
+
+    def begin(self, step: str, *, now: datetime, needs: "Needs", data: JsonObject) -> None:
+        """As the row after it went on to `step`."""
+        self.step = self.row_step = step
+        self.entered_at, self.visit, self.attempt, self.losses, self.data = now, self.visit + 1, 0, 0, data
+        self.payload, self.timed_out, self.waited_s, self.note = None, False, None, None
+        self.pool, self.slot_needed, self.slot = needs.pool, needs.slot, needs.slot
+        _end_wait(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a step asks for before it runs. A pool is left when the step ends; a slot is kept across its wait."""
+
+    pool: str | None = None
+    slot: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Room:
+    """How many more flows each pool and slot takes."""
+
+    pools: dict[str, int] = field(default_factory=dict)
+    slots: dict[str, int] = field(default_factory=dict)
+
+    def take(self, needs: Needs, *, held_pool: str | None = None, held_slot: str | None = None) -> bool:
+        """Take what is needed beyond what is held, all or nothing."""
+        pool = needs.pool if needs.pool != held_pool else None
+        slot = needs.slot if needs.slot != held_slot else None
+        if (pool and self.pools.get(pool, 0) < 1) or (slot and self.slots.get(slot, 0) < 1):
+            return False
+        if pool:
+            self.pools[pool] -= 1
+        if slot:
+            self.slots[slot] -= 1
+        return True
+
+    def full_pools(self) -> list[str]:
+        return [name for name, places in self.pools.items() if places < 1]
+
+    def full_slots(self) -> list[str]:
+        return [name for name, places in self.slots.items() if places < 1]
+
+
+def set_pools(session: Session, sizes: Mapping[str, int]) -> None:
+    for name, size in sizes.items():
+        session.merge(Pool(name=name, size=size))
+
+
+# Leases ---------------------------------------------------------------------------------------------------------------
+
+
+def join(session: Session, *, worker: str, host: str, now: datetime, ttl_s: float) -> None:
+    """A worker begins. Its id must be new."""
+    expires = now + timedelta(seconds=ttl_s)
+    session.execute(insert(Worker).values(id=worker, host=host[:64], started_at=now, expires_at=expires))
+
+
+def renew(session: Session, *, worker: str, now: datetime, ttl_s: float) -> bool:
+    """Extend a lease that still runs. False: it ran out, its rows may have gone to others; join with a new id."""
+    kept = session.execute(
+        update(Worker)
+        .where(Worker.id == worker, Worker.expires_at > now)
+        .values(expires_at=now + timedelta(seconds=ttl_s))
+        .returning(Worker.id)
+    ).first()
+    return kept is not None
+
+
+def leave(session: Session, *, worker: str) -> None:
+    """A worker goes in good order: its rows are free, and nothing counts as lost."""
+    session.execute(
+        update(_FLOW).where(_FLOW.c.owner == worker).values(owner=None, fence=_FLOW.c.fence + 1, wake_at=DUE_NOW)
+    )
+    session.execute(delete(Worker).where(Worker.id == worker))
+
+
+def lost_rows(
+    session: Session, *, worker: str, running: Iterable[int], now: datetime, is_alone: bool
+) -> list[tuple[int, int]]:
+    """(id, fence) of flows whose owner is gone: its lease ran out, or it is this worker and knows nothing of them.
+
+    is_alone: no other engine shares the database, so every other owner is gone.
+    """
+    owned = session.execute(select(Flow.id, Flow.fence, Flow.owner).where(Flow.owner.is_not(None))).all()
+    if not owned:
+        return []
+    alive = {worker} if is_alone else set(session.scalars(select(Worker.id).where(Worker.expires_at > now)))
+    mine = set(running)
+    return [
+        (row.id, row.fence) for row in owned if row.owner not in alive or (row.owner == worker and row.id not in mine)
+    ]
+
+
+def free_rows(session: Session, *, rows: Iterable[tuple[int, int]], now: datetime) -> int:
+    """Take rows from their owners; their steps will be run again. A row that moved on meanwhile is left alone."""
+    freed = 0
+    for flow_id, fence in rows:
+        taken = session.execute(
+            update(_FLOW)
+            .where(_FLOW.c.id == flow_id, _FLOW.c.fence == fence, _FLOW.c.owner.is_not(None))
+            .values(owner=None, fence=fence + 1, losses=_FLOW.c.losses + 1, wake_at=DUE_NOW)
+            .returning(_FLOW.c.id)
+        ).first()
+        freed += taken is not None
+    session.execute(delete(Worker).where(Worker.expires_at <= now))
+    return freed
+
+
+# Claims ---------------------------------------------------------------------------------------------------------------
+
+_NEXT_DUE = text("SELECT min(wake_at) FROM flow WHERE status = 'active' AND owner IS NULL")
+
+
+def next_due(session: Session) -> int | None:
+    """When the next free row is due, in microseconds since 1970; None when no row is free."""
+    value = session.connection().execute(_NEXT_DUE).scalar()
+    return None if value is None else int(value)
+
+
+def room(session: Session, names: Collection[str]) -> Room:
+    """Free places now in these pools and slots; their rows stay locked until the transaction ends (PostgreSQL)."""
+    if not names:
+        return Room()
+    sizes = {
+        row.name: row.size
+        for row in session.execute(
+            select(Pool.name, Pool.size).where(Pool.name.in_(names)).order_by(Pool.name).with_for_update()
+        )
+    }
+    busy = _count(session, _BUSY)
+    held = _count(session, _HELD)
+    return Room(
+        pools={name: size - busy.get(name, 0) for name, size in sizes.items()},
+        slots={name: size - held.get(name, 0) for name, size in sizes.items()},
+    )
+
+
+_BUSY = text("SELECT pool AS name, count(*) AS busy FROM flow WHERE owner IS NOT NULL GROUP BY pool")
+_HELD = text("SELECT slot AS name, count(*) AS busy FROM flow WHERE slot IS NOT NULL GROUP BY slot")
+
+
+def _count(session: Session, statement: TextClause) -> dict[str, int]:
+    return {row.name: row.busy for row in session.connection().execute(statement)}
+
+
+_READ = (
+    *("id", "uuid", "node_id", "kind", "step", "entered_at", "visit", "attempt", "losses", "fence", "pool", "slot"),
+    *("slot_needed", "payload", "data", "abort_reason", "note"),
+    *("wait_for", "wait_then", "wait_else", "waiting_since", "deadline"),
+)
+_WRITTEN = (
+    *("owner", "fence", "step", "entered_at", "payload", "pool", "slot", "slot_needed", "wake_at"),
+    *("wait_for", "wait_then", "wait_else", "waiting_since", "deadline"),
+)
+_TAKE = (
+    update(_FLOW).where(_FLOW.c.id == bindparam("of_id")).values({name: bindparam(f"new_{name}") for name in _WRITTEN})
+)
+
+
+def claim(
+    session: Session, *, worker: str, now: datetime, limit: int, needs: Callable[[Claimed], Needs], places: Room
+) -> list[Claimed]:
+    """Take up to `limit` due rows for which there is room. Those that find none are left, marked with what they need.
+
+    Of a wait, the signals decide the branch; a wait that is due without its signal has expired.
+    """
+    found = _due(session, now=now, limit=limit, places=places)
+    _choose_branches(session, found, now)
+    taken: list[Claimed] = []
+    changed: list[Claimed] = []
+    for row in found:
+        wanted = Needs() if row.abort_reason is not None else needs(row)
+        if places.take(wanted, held_slot=row.slot):
+            row.owner = worker
+            row.fence += 1
+            row.slot = wanted.slot
+            taken.append(row)
+        else:
+            _park(row)
+        row.pool, row.slot_needed = wanted.pool, wanted.slot
+        changed.append(row)
+    if changed:
+        session.connection().execute(_TAKE, [_new_values(row) for row in changed])
+    return taken
+
+
+def _due(session: Session, *, now: datetime, limit: int, places: Room) -> list[Claimed]:
+    statement = select(*(_FLOW.c[name] for name in _READ)).where(_IS_FREE, _FLOW.c.wake_at <= now)
+    is_aborted = _FLOW.c.abort_reason.is_not(None)
+    if full := places.full_pools():
+        statement = statement.where(or_(_FLOW.c.pool.is_(None), _FLOW.c.pool.not_in(full), is_aborted))
+    if full := places.full_slots():
+        needed = _FLOW.c.slot_needed
+        statement = statement.where(or_(needed.is_(None), needed == _FLOW.c.slot, needed.not_in(full), is_aborted))
+    statement = statement.order_by(_FLOW.c.wake_at, _FLOW.c.id).limit(limit).with_for_update(skip_locked=True)
+    return [Claimed(owner="", row_step=row.step, **dict(row)) for row in session.execute(statement).mappings()]
+
+
+def _choose_branches(session: Session, rows: list[Claimed], now: datetime) -> None:
+    waiting = {row.id: row for row in rows if row.wait_for is not None and row.abort_reason is None}
+    if not waiting:
+        return
+    arrived = session.execute(select(_SIGNAL).where(_SIGNAL.c.flow_id.in_(waiting))).all()
+    payloads = {(found.flow_id, found.name): found.payload for found in arrived}
+    for row in waiting.values():
+        row.entered_at = now
+        row.waited_s = (now - row.waiting_since).total_seconds() if row.waiting_since else None
+        at = (row.id, row.wait_for)
+        if at in payloads:
+            row.step = row.row_step = row.wait_then or ""
+            row.payload = payloads[at]
+            session.execute(delete(_SIGNAL).where(_SIGNAL.c.flow_id == row.id, _SIGNAL.c.name == row.wait_for))
+            _end_wait(row)
+        else:
+            row.step, row.timed_out = row.wait_else or "", True
+
+
+def _end_wait(row: Claimed) -> None:
+    row.wait_for = row.wait_then = row.wait_else = row.waiting_since = row.deadline = None
+
+
+def _park(row: Claimed) -> None:
+    """No room: what the branch is stays decided, and the row waits for a place instead."""
+    row.timed_out = False
+    row.row_step = row.step
+    _end_wait(row)
+
+
+def _new_values(row: Claimed) -> dict[str, object]:
+    values: dict[str, object] = {f"new_{name}": getattr(row, name, None) for name in _WRITTEN}
+    values |= {"of_id": row.id, "new_owner": row.owner or None, "new_step": row.row_step, "new_wake_at": DUE_NOW}
+    return values
+
+
+# Transitions ----------------------------------------------------------------------------------------------------------
+
+
+def hold(session: Session, row: Claimed) -> None:
+    """Lock a claimed row and learn whether it was aborted. Raises Fenced when it is not ours any more."""
+    row.abort_reason = _reason(session, row, _OURS_LOCKED)
+
+
+def look(session: Session, row: Claimed) -> str | None:
+    """Why the flow was aborted, None if it was not. Raises Fenced as `hold` does; locks nothing."""
+    return _reason(session, row, _OURS)
+
+
+_OURS = select(_FLOW.c.abort_reason).where(
+    _FLOW.c.id == bindparam("of_id"), _FLOW.c.owner == bindparam("of_owner"), _FLOW.c.fence == bindparam("of_fence")
+)
+_OURS_LOCKED = _OURS.with_for_update()
+
+
+def _reason(session: Session, row: Claimed, statement: Select[Any]) -> str | None:
+    of = {"of_id": row.id, "of_owner": row.owner, "of_fence": row.fence}
+    found = session.connection().execute(statement, of).first()
+    if found is None:
+        raise Fenced
+    reason: str | None = found.abort_reason
+    return reason
+
+
+@cache
+def _move_statement(columns: tuple[str, ...]) -> ReturningUpdate[Any]:
+    """Built once for each set of columns: building it anew costs more than running it."""
+    return (
+        update(_FLOW)
+        .where(
+            _FLOW.c.id == bindparam("of_id"),
+            _FLOW.c.owner == bindparam("of_owner"),
+            _FLOW.c.fence == bindparam("of_fence"),
+        )
+        .values({name: bindparam(name) for name in ("fence", "updated_at", *columns)})
+        .returning(_FLOW.c.abort_reason)
+    )
+
+
+def move(session: Session, row: Claimed, *, now: datetime, values: Mapping[str, object]) -> None:
+    """Write a transition of a claimed row; learns whether it was aborted meanwhile. Raises Fenced when it is lost."""
+    of = {"of_id": row.id, "of_owner": row.owner, "of_fence": row.fence, "fence": row.fence + 1, "updated_at": now}
+    done = session.connection().execute(_move_statement(tuple(values)), {**of, **values}).first()
+    if done is None:
+        raise Fenced
+    row.fence += 1
+    row.abort_reason = done.abort_reason
+
+
+def has_signal(session: Session, row: Claimed, name: str) -> bool:
+    """Whether the signal came before the wait did; asked after the wait was written."""
+    return (
+        session.execute(select(_SIGNAL.c.at).where(_SIGNAL.c.flow_id == row.id, _SIGNAL.c.name == name)).first()
+        is not None
+    )
+
+
+def wake(session: Session, row: Claimed) -> None:
+    session.execute(update(_FLOW).where(_FLOW.c.id == row.id).values(wake_at=DUE_NOW))
+
+
+def drop_signals(session: Session, row: Claimed) -> None:
+    session.execute(delete(_SIGNAL).where(_SIGNAL.c.flow_id == row.id))
+
+
+def put_back(session: Session, row: Claimed, *, wake_at: datetime, note: str) -> bool:
+    """Free a row whose step broke. By owner only: whether a transition was kept, and so the fence, is unknown."""
+    done = session.execute(
+        update(_FLOW)
+        .where(_FLOW.c.id == row.id, _FLOW.c.owner == row.owner)
+        .values(owner=None, fence=_FLOW.c.fence + 1, losses=_FLOW.c.losses + 1, wake_at=wake_at, note=note)
+        .returning(_FLOW.c.id)
+    ).first()
+    return done is not None

@@ -1,0 +1,262 @@
+"""What agents say and ask: the exchange of the boot secret, reports, commands and their results.
+
+Each function is one short transaction of the caller. None of them runs a step: they store, and wake who waits.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from agent import wire
+from appliance.domain.errors import Invalid, NotFound, Unauthenticated
+from appliance.models import agent_command, event, flow
+from appliance.models.agent_command import AgentCommand
+from appliance.models.node import Inventory, Node, Sighting
+from appliance.services import discovery
+from appliance.services.boot import hash_secret
+from appliance.services.vault import Vault
+
+SECOND_EXCHANGE_GRACE = timedelta(seconds=90)
+"""A lookup whose answer was lost may be repeated by the same address within this time."""
+
+SEEN_EVERY = timedelta(seconds=10)
+"""Heartbeats write the row at most this often."""
+
+LIVE = ("queued", "running")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """Who speaks: an enrolled node or a machine that is only sighted."""
+
+    node: Node | None
+    sighting: Sighting | None
+
+
+def lookup(session: Session, body: Mapping[str, Any], *, address: str, now: datetime) -> wire.LookupReply:
+    """Exchange the boot secret for a session token. The first exchange wins; another one is an alarm."""
+    secret = body.get("boot_secret")
+    if not isinstance(secret, str) or not 20 <= len(secret) <= 100:
+        raise Unauthenticated("this boot secret is not known")
+    digest = hash_secret(secret)
+    node = session.scalar(select(Node).where(Node.boot_secret_hash == digest))
+    holder: Node | Sighting | None = node or session.scalar(select(Sighting).where(Sighting.boot_secret_hash == digest))
+    if holder is None:
+        raise Unauthenticated("this boot secret is not known")
+    _refuse_second_use(session, holder, address=address, now=now)
+    token = secrets.token_urlsafe(32)
+    holder.agent_session_hash = hash_secret(token)
+    holder.boot_secret_used_at = holder.boot_secret_used_at or now
+    if isinstance(holder, Node):
+        _node_is_alive(session, holder, version=str(body.get("agent_version", ""))[:32], address=address, now=now)
+    else:
+        holder.address, holder.last_seen_at = address, now
+    return {
+        "session": token,
+        "node": holder.label if isinstance(holder, Node) else None,
+        "heartbeat_s": wire.HEARTBEAT_S,
+    }
+
+
+def _refuse_second_use(session: Session, holder: Node | Sighting, *, address: str, now: datetime) -> None:
+    used = holder.boot_secret_used_at
+    if used is None:
+        return
+    before = holder.agent_address if isinstance(holder, Node) else holder.address
+    if now - used <= SECOND_EXCHANGE_GRACE and before == address:
+        return
+    node_id = holder.id if isinstance(holder, Node) else None
+    text = f"boot session used twice: {address} presented a boot secret that {before} used at {used.isoformat()}"
+    event.record(session, at=now, kind="alarm", actor="agent", node_id=node_id, message=text)
+    if node_id is not None:
+        flow.abort(session, node_id=node_id, reason="boot session used twice", now=now)
+    raise Unauthenticated("this boot secret was used already")
+
+
+def _node_is_alive(session: Session, node: Node, *, version: str, address: str, now: datetime) -> None:
+    node.agent_version, node.agent_address, node.agent_seen_at = version, address, now
+    node.boot_expected_until, node.boot_count = None, node.boot_count + 1
+    for row in session.scalars(
+        select(AgentCommand).where(AgentCommand.node_id == node.id, AgentCommand.status == "running")
+    ):
+        row.status, row.started_at = "queued", None  # the machine booted anew: whatever ran there is gone
+    event.record(
+        session, at=now, kind="agent.alive", actor="agent", node_id=node.id, message=f"agent called back from {address}"
+    )
+    flow.signal(session, node_id=node.id, name="agent.alive", payload={"address": address}, now=now)
+
+
+def authenticate(session: Session, token: str) -> Agent:
+    """The speaker behind a session token. The token's hash is looked up by an index, so no timing tells its bytes."""
+    if not 20 <= len(token) <= 100:
+        raise Unauthenticated("this agent session is over")
+    digest = hash_secret(token)
+    node = session.scalar(select(Node).where(Node.agent_session_hash == digest))
+    if node is not None:
+        return Agent(node=node, sighting=None)
+    sighting = session.scalar(select(Sighting).where(Sighting.agent_session_hash == digest))
+    if sighting is None:
+        raise Unauthenticated("this agent session is over")
+    return Agent(node=None, sighting=sighting)
+
+
+def heartbeat(speaker: Agent, *, now: datetime) -> None:
+    """Note that the agent lives."""
+    if speaker.node is not None and (
+        speaker.node.agent_seen_at is None or now - speaker.node.agent_seen_at > SEEN_EVERY
+    ):
+        speaker.node.agent_seen_at = now
+    if speaker.sighting is not None:
+        speaker.sighting.last_seen_at = now
+
+
+def needs_heartbeat_write(speaker: Agent, *, now: datetime) -> bool:
+    """Whether `heartbeat` would change anything: most do not, and cost no write."""
+    return speaker.node is None or speaker.node.agent_seen_at is None or now - speaker.node.agent_seen_at > SEEN_EVERY
+
+
+def report(
+    session: Session,
+    vault: Vault,
+    speaker: Agent,
+    inventory: Mapping[str, Any],
+    *,
+    policy: discovery.Policy,
+    now: datetime,
+) -> None:
+    """Store a hardware report; an unknown machine may become a node by it."""
+    checked = discovery.check_report(inventory)
+    node = speaker.node
+    if node is None and speaker.sighting is not None:
+        speaker.sighting.report = checked
+        node = discovery.consider(session, vault, speaker.sighting, policy=policy, now=now)
+    if node is None:
+        return
+    store_report(session, node, checked, now=now)
+    discovery.set_up_bmc(session, vault, node, checked, policy=policy, now=now)
+
+
+def store_report(session: Session, node: Node, checked: dict[str, Any], *, now: datetime) -> None:
+    """Replace the node's inventory, and fill in what nobody had said: boot mode."""
+    row = session.get(Inventory, node.id)
+    if row is None:
+        session.add(Inventory(node_id=node.id, reported_at=now, report=checked))
+    else:
+        row.report, row.reported_at = checked, now
+    if checked.get("boot_mode") in ("bios", "uefi"):
+        node.boot_mode = checked["boot_mode"]
+
+
+def pending(session: Session, node: Node) -> AgentCommand | None:
+    """The oldest unfinished command."""
+    mine = select(AgentCommand).where(AgentCommand.node_id == node.id, AgentCommand.status.in_(LIVE))
+    return session.scalars(mine.order_by(AgentCommand.id).limit(1)).first()
+
+
+def command_context(node: Node) -> str:
+    """The vault context of secret parameters."""
+    return f"node:{node.uuid}:command"
+
+
+def deliver(session: Session, vault: Vault, node: Node, row: AgentCommand, *, now: datetime) -> wire.Command:
+    """Hand a command out, secrets opened; a repeated delivery is the same command."""
+    if row.status == "queued":
+        row.status, row.started_at = "running", now
+        event.record(
+            session, at=now, kind="agent.command", actor="agent", node_id=node.id, message=f"agent starts {row.name}"
+        )
+    params = dict(row.params)
+    if row.secret_params is not None:
+        params |= orjson.loads(vault.open(row.secret_params, command_context(node)))
+    return {"uuid": row.uuid, "name": row.name, "params": params}  # type: ignore[typeddict-item]  # names are checked when asked
+
+
+def update(session: Session, vault: Vault, node: Node, uuid: str, body: Mapping[str, Any], *, now: datetime) -> bool:
+    """Progress or the end of a command. True tells the agent to stop it. A late or repeated message changes nothing."""
+    row = session.scalar(select(AgentCommand).where(AgentCommand.uuid == uuid, AgentCommand.node_id == node.id))
+    if row is None:
+        raise NotFound("no such command for this machine")
+    if row.status not in LIVE:
+        return row.status == "cancelled"
+    node.agent_seen_at = now
+    status = body.get("status")
+    if status == "running":
+        row.progress = _progress(body.get("progress"))
+        return False
+    if status not in ("done", "failed"):
+        raise Invalid("status is running, done or failed")
+    result = body.get("result")
+    result = result if isinstance(result, dict) else {}
+    error = str(body.get("error", ""))[:2000] or None if status == "failed" else None
+    if row.name == "inspect" and status == "done":
+        result = {"inventory": discovery.check_report(result.get("inventory"))}
+    seconds = (now - (row.started_at or row.created_at)).total_seconds()
+    event.record(
+        session, at=now, kind=f"agent.{status}", actor="agent", node_id=node.id, duration_s=seconds,
+        message=f"{row.name} {status}" + (f": {error}" if error else ""), data=_small(result),
+    )  # fmt: skip
+    if row.name == "setup_bmc" and status == "done":
+        discovery.bmc_was_set_up(session, vault, node, row, result, now=now)
+    agent_command.finish(session, command=row, status=status, result=result, error=error, now=now)
+    return False
+
+
+def _small(result: dict[str, Any]) -> dict[str, Any]:
+    """Events do without the bulky parts of a result."""
+    return {key: value for key, value in result.items() if key != "inventory"}
+
+
+def _progress(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {}
+    numbers = {
+        key: int(value.get(key) or 0) for key in ("done", "total") if isinstance(value.get(key) or 0, int | float)
+    }
+    return (
+        {"phase": str(value.get("phase", ""))[:40], "unit": str(value.get("unit", ""))[:12]}
+        | numbers
+        | {"message": str(value.get("message", ""))[:200]}
+    )
+
+
+def log_lines(session: Session, speaker: Agent, lines: Any, *, now: datetime) -> None:
+    """Keep the agent's own log as one event; control characters are dropped."""
+    if not isinstance(lines, list) or len(lines) > wire.MAX_LOG_LINES:
+        raise Invalid(f"lines is a list of at most {wire.MAX_LOG_LINES} texts")
+    clean = ["".join(c for c in str(line)[: wire.MAX_LINE_CHARS] if c.isprintable()) for line in lines]
+    if clean and speaker.node is not None:
+        event.record(
+            session,
+            at=now,
+            kind="agent.log",
+            actor="agent",
+            node_id=speaker.node.id,
+            message=clean[-1],
+            data={"lines": clean},
+        )
+
+
+def called_home(session: Session, token: str, *, address: str, now: datetime) -> bool:
+    """An instance says that it is up. The token is good until the instance is undeployed; repeating is harmless."""
+    if not 20 <= len(token) <= 100:
+        return False
+    node = session.scalar(select(Node).where(Node.call_home_hash == hash_secret(token)))
+    if node is None:
+        return False
+    node.instance_address = address
+    event.record(
+        session,
+        at=now,
+        kind="call-home",
+        actor="instance",
+        node_id=node.id,
+        message=f"instance called home from {address}",
+    )
+    flow.signal(session, node_id=node.id, name="call-home", payload={"address": address}, now=now)
+    return True

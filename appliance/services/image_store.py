@@ -1,0 +1,197 @@
+"""The bytes of images: STATE/images/UUID/. Received to a part file, checked, packed for agents, then active.
+
+Restart-safe: `recover` finishes or kills what a crash left between. A token lets one machine fetch one image for a day.
+"""
+
+import base64
+import binascii
+import hashlib
+import logging
+import os
+import shutil
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from sqlalchemy import select
+
+from appliance.domain.clock import Clock
+from appliance.domain.errors import Conflict, Invalid, RackwrightError, StorageFull, TooLarge, Unavailable
+from appliance.models import event
+from appliance.models.database import Database
+from appliance.models.image import Image
+from appliance.services.vault import Vault
+
+log = logging.getLogger(__name__)
+
+CHUNK = 1 << 20
+MAX_UPLOAD = 64 << 30
+_TOKEN = "image-token"  # noqa: S105  (a vault context, not a secret)
+
+
+class Packer(Protocol):
+    """Turns a received file into what agents fetch. Raises ImageRefused with a sentence for people."""
+
+    def __call__(self, source: Path, into: Path) -> "Packed": ...
+
+
+class Packed(Protocol):
+    @property
+    def disk_format(self) -> str: ...
+
+    @property
+    def virtual_size_bytes(self) -> int: ...
+
+    def to_json(self) -> dict[str, Any]: ...
+
+
+class ImageRefused(Invalid):
+    """The image was refused."""
+
+    code = "image-refused"
+
+
+class ImageStore:
+    """One per process. Calls block; run them where blocking is fine."""
+
+    def __init__(self, root: Path, *, database: Database, vault: Vault, pack: Packer, fetch: Any, clock: Clock) -> None:
+        self._root, self._database, self._vault = root, database, vault
+        self._pack, self._fetch, self._clock = pack, fetch, clock
+
+    def folder(self, uuid: str) -> Path:
+        return self._root / uuid
+
+    def receive(self, uuid: str, source: BinaryIO, *, size: int | None, sha256: str | None) -> None:
+        """Stream the bytes to disk; the row goes `queued` → `saving`. On any failure the part file is removed."""
+        if size is not None and size > MAX_UPLOAD:
+            raise TooLarge(f"an image is at most {MAX_UPLOAD} bytes")
+        self._begin(uuid)
+        folder = self.folder(uuid)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            digest, got = _copy(source, folder / "upload.part", limit=MAX_UPLOAD)
+            if size is not None and got != size:
+                raise Invalid(f"the upload broke off after {got} of {size} bytes", next_step="upload it again")
+            self._received(uuid, digest, got, sha256)
+            (folder / "upload.part").replace(folder / "upload")
+        except (RackwrightError, OSError) as cause:
+            problem = StorageFull() if isinstance(cause, OSError) else cause
+            (folder / "upload.part").unlink(missing_ok=True)
+            self._kill(uuid, str(problem))
+            raise problem from cause
+
+    def _begin(self, uuid: str) -> None:
+        with self._database.write() as session:
+            row = session.scalars(select(Image).where(Image.uuid == uuid)).one()
+            if row.status != "queued":
+                raise Conflict(f"image {row.name} is {row.status}; its bytes cannot be sent again")
+            row.status, row.updated_at = "saving", self._clock()
+
+    def _received(self, uuid: str, digest: str, size: int, expected: str | None) -> None:
+        with self._database.write() as session:
+            row = session.scalars(select(Image).where(Image.uuid == uuid)).one()
+            for wanted in (expected, row.sha256):
+                if wanted is not None and wanted != digest:
+                    raise ImageRefused(
+                        f"the checksum of image {row.name} differs",
+                        why=f"expected sha256 {wanted}, the {size} bytes that came have {digest}",
+                        next_step="fetch the image anew; nothing of it was kept",
+                    )
+            row.sha256, row.size_bytes, row.updated_at = digest, size, self._clock()
+
+    def _kill(self, uuid: str, problem: str) -> None:
+        with self._database.write() as session:
+            row = session.scalar(select(Image).where(Image.uuid == uuid))
+            if row is None:
+                return
+            row.status, row.problem, row.updated_at = "killed", problem, self._clock()
+            event.record(
+                session, at=self._clock(), kind="image.killed", actor="images", message=f"image {row.name}: {problem}"
+            )
+        log.warning("image refused uuid=%s reason=%s", uuid, problem)
+
+    def make_ready(self, uuid: str) -> None:
+        """Detect, inspect, pack; `saving` → `active` or `killed`. Repeating it after a crash starts over."""
+        folder = self.folder(uuid)
+        try:
+            shutil.rmtree(folder / "stream", ignore_errors=True)
+            (folder / "stream").mkdir()
+            packed = self._pack(folder / "upload", folder / "stream")
+        except (RackwrightError, OSError) as cause:
+            problem = "the appliance's disk is full" if isinstance(cause, OSError) else str(cause)
+            shutil.rmtree(folder, ignore_errors=True)
+            self._kill(uuid, problem)
+            return
+        with self._database.write() as session:
+            row = session.scalar(select(Image).where(Image.uuid == uuid))
+            if row is None:
+                return
+            row.status, row.disk_format = "active", packed.disk_format
+            row.virtual_size_bytes, row.stream, row.updated_at = (
+                packed.virtual_size_bytes,
+                packed.to_json(),
+                self._clock(),
+            )
+            event.record(
+                session, at=self._clock(), kind="image.active", actor="images", message=f"image {row.name} is active"
+            )
+        (folder / "upload").unlink(missing_ok=True)
+
+    def fetch(self, uuid: str, url: str) -> None:
+        """Fetch from an outside address through the one fetcher, then make it ready."""
+        try:
+            with self._fetch(url) as source:
+                self.receive(uuid, source, size=None, sha256=None)
+        except RackwrightError as cause:
+            self._kill(uuid, str(cause))
+            return
+        self.make_ready(uuid)
+
+    def recover(self) -> None:
+        """After a restart: pack again what was complete, kill what had broken off."""
+        with self._database.read() as session:
+            open_ones = list(session.scalars(select(Image.uuid).where(Image.status == "saving")))
+        for uuid in open_ones:
+            if (self.folder(uuid) / "upload").is_file():
+                self.make_ready(uuid)
+            else:
+                self._kill(uuid, "the appliance stopped while the image was coming in; send it again")
+
+    def forget(self, uuid: str) -> None:
+        shutil.rmtree(self.folder(uuid), ignore_errors=True)
+
+    def token(self, uuid: str, *, until: float) -> str:
+        """A ticket for the files of one image, good until a moment (seconds since 1970)."""
+        sealed = self._vault.seal(f"{uuid} {until:.0f}".encode(), _TOKEN)
+        return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+
+    def served_file(self, path: str, token: str) -> Path | None:
+        """The file behind /image/UUID/NAME, when the token allows it; None otherwise, without a reason."""
+        parts = path.split("/")
+        if len(parts) != 4 or parts[:2] != ["", "image"] or len(token) > 400:
+            return None
+        try:
+            sealed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+            uuid, _, until = self._vault.open(sealed, _TOKEN).decode().partition(" ")
+        except (RackwrightError, binascii.Error, ValueError):
+            return None
+        file = self.folder(uuid) / "stream" / parts[3]
+        if uuid != parts[2] or parts[3] in ("", ".", "..") or float(until) < self._clock().timestamp():
+            return None
+        return file if file.is_file() else None
+
+
+def _copy(source: BinaryIO, target: Path, *, limit: int) -> tuple[str, int]:
+    """Stream with SHA-256; durable when it returns."""
+    digest, size = hashlib.sha256(), 0
+    with target.open("wb") as out:
+        while chunk := source.read(CHUNK):
+            size += len(chunk)
+            if size > limit:
+                raise TooLarge(f"an image is at most {limit} bytes")
+            digest.update(chunk)
+            out.write(chunk)
+        out.flush()
+        os.fsync(out.fileno())
+    if size == 0:
+        raise Unavailable("no bytes came")
+    return digest.hexdigest(), size

@@ -1,0 +1,219 @@
+"""What operators ask of a node: a verb is checked, written down and handed to the engine, in the caller's transaction.
+
+No BMC is touched here and nothing is waited for. `request` first, other changes of the node (its instance) after it, in
+the same transaction: request locks the row and reads it anew.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from appliance.domain import lifecycle
+from appliance.domain.errors import Conflict, IllegalMove
+from appliance.domain.lifecycle import MOVES, OFFERED, REFUSED_IN_MAINTENANCE, TRANSIENT, WHICH_FLOW, State, Verb
+from appliance.models import event, flow
+from appliance.models.agent_command import AgentCommand
+from appliance.models.database import announce
+from appliance.models.event import Event
+from appliance.models.flow import Flow
+from appliance.models.node import Node
+from appliance.services import events
+
+
+class InMaintenance(Conflict):
+    """The node is in maintenance."""
+
+    code = "maintenance"
+
+
+def request(session: Session, *, node: Node, verb: Verb, spec: dict[str, Any], actor: str, now: datetime) -> Flow:
+    """Start what `verb` asks; the work. A move that is the whole work (manage from `available`) gives a finished one.
+
+    spec: parameters of the work ({"boot": …}, {"method": …}); kept in the clear, so no secrets.
+    Raises IllegalMove, InMaintenance or NodeLocked; then nothing has changed.
+    """
+    session.refresh(node, with_for_update={"key_share": True})
+    if verb is Verb.ABORT:
+        return abort(session, node=node, actor=actor, now=now)
+    state = _state_after(node, verb)
+    if state in TRANSIENT:
+        work = flow.enqueue(session, kind=WHICH_FLOW[verb], node_id=node.id, data={"spec": spec}, now=now, actor=actor)
+    else:
+        work = flow.finished(session, kind=str(verb), node_id=node.id, now=now, actor=actor)
+    old = node.provision_state
+    node.provision_state = state
+    node.target_provision_state = lifecycle.target_of(state, verb) if state in TRANSIENT else None
+    node.provision_updated_at = node.updated_at = now
+    node.failure = node.last_error = None
+    event.record(
+        session,
+        at=now,
+        kind="state",
+        message=f"{old} -> {state}: {verb} asked by {actor}",
+        actor=actor,
+        node_id=node.id,
+        data={"from": old, "to": str(state), "verb": str(verb), "flow": work.uuid},
+    )
+    announce(session, events.TOPIC)
+    session.flush()
+    return work
+
+
+def _state_after(node: Node, verb: Verb) -> State:
+    state = State(node.provision_state)
+    if (state, verb) not in MOVES:
+        raise lifecycle.refusal(node.label, state, verb)
+    if verb not in OFFERED:
+        raise lifecycle.not_offered(verb)
+    if node.maintenance and verb in REFUSED_IN_MAINTENANCE:
+        raise InMaintenance(
+            f'The {verb} operation can\'t be performed on node "{node.label}" because it is in maintenance mode.',
+            why=node.maintenance_reason or "it was set aside by hand",
+            next_step=f"rackwright node maintenance {node.label} --off",
+        )
+    return MOVES[state, verb]
+
+
+def abort(session: Session, *, node: Node, actor: str, now: datetime) -> Flow:
+    """Stop the node's work, in whatever step it is; the engine takes the node to the failed state within a second.
+
+    Raises IllegalMove when nothing runs on it.
+    """
+    work = flow.active_for(session, node.id)
+    if work is None:
+        raise IllegalMove(
+            f'The requested action "abort" can not be performed on node "{node.label}": no work runs on it.',
+            why=f'it is in state "{node.provision_state}"',
+            next_step=f"rackwright node show {node.label}",
+        )
+    if flow.abort(session, node_id=node.id, reason=f"Aborted by {actor}.", now=now):
+        event.record(
+            session,
+            at=now,
+            kind="flow.abort",
+            message=f"abort of {work.kind} asked by {actor}",
+            actor=actor,
+            node_id=node.id,
+            data={"flow": work.uuid},
+        )
+    return work
+
+
+def waiting(session: Session, node: Node) -> dict[str, Any] | None:
+    """What the node's work waits for: {for, since, deadline, then}, times in ISO 8601; None when it does not wait."""
+    work = flow.active_for(session, node.id)
+    return None if work is None else _waiting(work)
+
+
+def _waiting(work: Flow) -> dict[str, Any] | None:
+    if work.wait_for is not None:
+        since, deadline, then = work.waiting_since, work.deadline, work.note
+    elif work.owner is None:
+        since, deadline, then = work.entered_at, None, f"{work.step or 'the first step'} runs"
+    else:
+        return None
+    return {"for": _awaited(work), "since": _stamp(since), "deadline": _stamp(deadline), "then": then}
+
+
+def _awaited(work: Flow) -> str:
+    if work.wait_for is not None:
+        return work.wait_for
+    needed = work.slot_needed if work.slot_needed != work.slot else work.pool
+    return work.note or (f"a free place among {needed}" if needed else "a free worker")
+
+
+def describe_flow(session: Session, work: Flow, *, detail: bool) -> dict[str, Any]:
+    """A piece of work for people; with detail, the steps it took, from the event log, and how long each lasted."""
+    shown: dict[str, Any] = {
+        "uuid": work.uuid,
+        "kind": work.kind,
+        "status": work.status,
+        "step": work.step,
+        "actor": work.actor,
+        "created_at": _stamp(work.created_at),
+        "updated_at": _stamp(work.updated_at),
+        "finished_at": _stamp(work.finished_at),
+        "reason": work.note if work.status in {"failed", "aborted"} else None,
+        "abort_asked": work.abort_reason,
+        "waiting": _waiting(work) if work.status == "active" else None,
+        "deadline": _stamp(work.deadline) if work.status == "active" else None,
+    }
+    if detail:
+        shown["steps"] = [
+            {
+                "at": _stamp(row.at),
+                "kind": row.kind,
+                "step": row.data.get("step"),
+                "message": row.message,
+                "duration_s": row.duration_s,
+            }
+            for row in _steps(session, work)
+        ]
+    return shown
+
+
+def _steps(session: Session, work: Flow) -> list[Event]:
+    """The engine's events of this flow, oldest first."""
+    rows = session.scalars(
+        select(Event)
+        .where(Event.node_id == work.node_id, Event.actor == "engine", Event.at >= work.created_at)
+        .order_by(Event.id)
+        .limit(2000)
+    )
+    return [row for row in rows if row.data.get("flow") == work.uuid]
+
+
+def why(session: Session, node: Node, *, now: datetime) -> dict[str, Any]:
+    """Why the node is where it is: {sentence, state, target, step, waiting, failure, next}."""
+    state = State(node.provision_state)
+    work = flow.active_for(session, node.id)
+    if work is not None:
+        sentence = _about_work(session, node, work, now)
+        next_step = f"wait, or rackwright node abort {node.label}"
+    elif node.failure:
+        failure = node.failure
+        sentence = f'{node.label} is in "{state}": step {failure.get("step")}: {failure.get("reason")}'
+        next_step = str(failure.get("next"))
+    else:
+        sentence = f'{node.label} is in "{state}" since {_ago(node.provision_updated_at, now)}; nothing runs on it.'
+        verbs = lifecycle.verbs_from(state)
+        next_step = f"rackwright node {verbs[0]} {node.label}" if verbs else f"rackwright node show {node.label}"
+    if node.maintenance:
+        sentence += f" It is in maintenance: {node.maintenance_reason or 'no reason given'}."
+    return {
+        "sentence": sentence,
+        "state": str(state),
+        "target": node.target_provision_state,
+        "step": work.step if work is not None else None,
+        "waiting": None if work is None else _waiting(work),
+        "failure": node.failure,
+        "next": next_step,
+    }
+
+
+def _about_work(session: Session, node: Node, work: Flow, now: datetime) -> str:
+    start = f'{node.label} is in "{node.provision_state}": {work.kind}, step {work.step or "none yet"}'
+    wait = _waiting(work)
+    if wait is None:
+        return f"{start}, runs since {_ago(work.entered_at, now)}."
+    since = _ago(work.waiting_since or work.entered_at, now)
+    limit = f", at most until {work.deadline:%H:%M:%SZ}" if work.deadline else ""
+    then = f"; then {wait['then']}" if wait["then"] else ""
+    return f"{start}, waits since {since} for {_in_words(session, str(wait['for']))}{limit}{then}."
+
+
+def _in_words(session: Session, awaited: str) -> str:
+    if awaited.startswith("agent.command:"):
+        wanted = select(AgentCommand.name).where(AgentCommand.uuid == awaited.removeprefix("agent.command:"))
+        return f"the agent to finish {session.scalar(wanted) or 'its work'}"
+    return {"agent.alive": "the agent to call", "call-home": "the installed system to call home"}.get(awaited, awaited)
+
+
+def _ago(at: datetime, now: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%SZ} ({max(0, round((now - at).total_seconds()))} s)"
+
+
+def _stamp(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

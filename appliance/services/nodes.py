@@ -1,0 +1,332 @@
+"""Nodes as operators handle them: create, find, change, delete. One transaction per call, given by the caller.
+
+Not here: verbs that move a node through its life (services.lifecycle) and anything that talks to a BMC.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from appliance.domain import names
+from appliance.domain.errors import Conflict, Invalid, NotFound
+from appliance.models import event
+from appliance.models.node import Inventory, Node, Port, Sighting
+from appliance.services.vault import Vault
+from bmc.registry import DRIVER_NAMES
+
+BOOT_MODES = ("bios", "uefi")
+DELETABLE = frozenset(
+    {"enroll", "manageable", "available", "inspect failed", "clean failed", "deploy failed", "adopt failed", "error"}
+)
+PAGE_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BmcAccess:
+    """Where the BMC is and how to log in; password None = not known yet."""
+
+    address: str | None = None
+    udp_port: int = 623
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewNode:
+    """A checked wish for a node (services.node_input makes it from what people send)."""
+
+    name: str | None
+    driver: str
+    bmc: BmcAccess = field(default_factory=BmcAccess)
+    driver_options: Mapping[str, Any] = field(default_factory=dict)
+    macs: Sequence[str] = ()
+    boot_mode: str | None = None
+    resource_class: str | None = None
+    rack: str | None = None
+    rack_unit: int | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def create(session: Session, vault: Vault, wish: NewNode, *, actor: str, now: datetime) -> Node:
+    """Enroll a node in state `enroll`. Refuses a name, MAC or BMC that another node has, and says which one."""
+    _refuse_taken(session, name=wish.name, macs=wish.macs, bmc=wish.bmc, driver=wish.driver, but_not=None)
+    node = Node(
+        name=wish.name, driver=wish.driver, driver_options=dict(wish.driver_options), boot_mode=wish.boot_mode,
+        resource_class=wish.resource_class, rack=wish.rack, rack_unit=wish.rack_unit,
+        properties=dict(wish.properties), extra=dict(wish.extra),
+        created_at=now, updated_at=now, provision_updated_at=now, provision_state="enroll",
+    )  # fmt: skip
+    node.ports = [Port(mac=mac, created_at=now) for mac in dict.fromkeys(wish.macs)]
+    session.add(node)
+    session.flush()
+    set_bmc(node, vault, wish.bmc)
+    _adopt_sightings(session, node)
+    event.record(session, at=now, kind="node.enrolled", actor=actor, node_id=node.id, message=f"{node.label} enrolled")
+    _flush(session)
+    return node
+
+
+def set_bmc(node: Node, vault: Vault, access: BmcAccess) -> None:
+    """Store BMC access; the password is sealed for this node alone."""
+    node.bmc_address, node.bmc_udp_port, node.bmc_username = access.address, access.udp_port, access.username
+    node.bmc_verified_at = None
+    if access.password is not None:
+        node.bmc_secret = vault.seal(access.password.encode(), bmc_context(node))
+
+
+def bmc_context(node: Node) -> str:
+    return f"node:{node.uuid}:bmc"
+
+
+def _refuse_taken(
+    session: Session, *, name: str | None, macs: Sequence[str], bmc: BmcAccess, driver: str, but_not: int | None
+) -> None:
+    others = Node.id != (but_not or 0)
+    if name is not None and session.scalar(select(Node.id).where(Node.name == name, others)):
+        raise Conflict(f"a node named {name!r} exists already", next_step="choose another name")
+    if macs:
+        taken = session.execute(
+            select(Port.mac, Node).join(Node).where(Port.mac.in_(list(macs)), others).limit(1)
+        ).first()
+        if taken is not None:
+            raise Conflict(
+                f"{taken[0]} belongs to node {taken[1].label} already",
+                next_step=f"rackwright node show {taken[1].label}",
+            )
+    if bmc.address is not None and driver != "manual":
+        same = select(Node).where(
+            Node.bmc_address == bmc.address, Node.bmc_udp_port == bmc.udp_port, Node.driver == driver, others
+        )
+        holder = session.scalars(same.limit(1)).first()
+        if holder is not None:
+            raise Conflict(
+                f"the BMC at {bmc.address} port {bmc.udp_port} belongs to node {holder.label} already",
+                why="two nodes cannot share one BMC",
+                next_step=f"rackwright node show {holder.label}",
+            )
+
+
+def _adopt_sightings(session: Session, node: Node) -> None:
+    """A sighted machine becomes this node: its running agent session moves over, its sighting goes."""
+    for row in session.scalars(select(Sighting).where(Sighting.mac.in_([port.mac for port in node.ports]))):
+        node.agent_session_hash = row.agent_session_hash or node.agent_session_hash
+        node.boot_secret_hash = row.boot_secret_hash or node.boot_secret_hash
+        node.appliance_address = row.appliance_address or node.appliance_address
+        if row.agent_session_hash:
+            node.agent_address, node.agent_seen_at = row.address, row.last_seen_at
+        if node.boot_mode is None and row.firmware in BOOT_MODES:
+            node.boot_mode = row.firmware
+        session.delete(row)
+
+
+def _flush(session: Session) -> None:
+    try:
+        session.flush()
+    except IntegrityError as cause:
+        raise Conflict("a node with that name or MAC was just created by somebody else") from cause
+
+
+def fetch(session: Session, ref: str) -> Node:
+    """The node by name, UUID, unambiguous UUID prefix (4 characters or more) or MAC."""
+    text = ref.strip().lower()[:64]
+    node = session.scalar(select(Node).where(or_(Node.name == text, Node.uuid == text)))
+    if node is None and ":" in text:
+        node = session.scalar(select(Node).join(Port).where(Port.mac == text))
+    if node is None and len(text) >= 4 and "%" not in text and "_" not in text:
+        found = list(session.scalars(select(Node).where(Node.uuid.startswith(text)).limit(3)))
+        if len(found) > 1:
+            raise Conflict(f"{ref!r} fits several nodes", next_step="give more of the UUID")
+        node = found[0] if found else None
+    if node is None:
+        raise NotFound(f"no node {ref[:64]!r}", next_step="rackwright node list")
+    return node
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """What to list. Each given field must match; marker is the last UUID of the page before."""
+
+    state: str | None = None
+    driver: str | None = None
+    rack: str | None = None
+    name: str | None = None
+    mac: str | None = None
+    maintenance: bool | None = None
+    limit: int = 100
+    marker: str | None = None
+
+
+def listing(session: Session, wanted: Filter) -> list[Node]:
+    """A page of nodes in the order of their enrolment."""
+    query = select(Node).order_by(Node.id).limit(max(1, min(wanted.limit, PAGE_MAX)))
+    for column, value in (
+        (Node.provision_state, wanted.state), (Node.driver, wanted.driver), (Node.rack, wanted.rack),
+        (Node.name, wanted.name), (Node.maintenance, wanted.maintenance),
+    ):  # fmt: skip
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.mac is not None:
+        query = query.join(Port).where(Port.mac == wanted.mac)
+    if wanted.marker is not None:
+        after = session.scalar(select(Node.id).where(Node.uuid == wanted.marker))
+        if after is None:
+            raise NotFound(f"no node {wanted.marker[:64]!r} to continue after")
+        query = query.where(Node.id > after)
+    return list(session.scalars(query))
+
+
+def counts(session: Session) -> dict[str, int]:
+    """How many nodes are in each provision state."""
+    rows = session.execute(select(Node.provision_state, func.count()).group_by(Node.provision_state))
+    return {row[0]: row[1] for row in rows}
+
+
+CHANGEABLE = frozenset(
+    {
+        "name",
+        "driver",
+        "bmc",
+        "driver_options",
+        "macs",
+        "boot_mode",
+        "resource_class",
+        "rack",
+        "rack_unit",
+        "properties",
+        "extra",
+    }
+)
+
+
+def change(
+    session: Session, vault: Vault, node: Node, wish: NewNode, given: frozenset[str], *, actor: str, now: datetime
+) -> Node:
+    """Apply the fields named in `given`; the rest of the wish is ignored."""
+    bmc = wish.bmc if "bmc" in given else BmcAccess(address=node.bmc_address, udp_port=node.bmc_udp_port)
+    driver = wish.driver if "driver" in given else node.driver
+    _refuse_taken(
+        session, name=wish.name if "name" in given else None, macs=wish.macs if "macs" in given else (), bmc=bmc,
+        driver=driver, but_not=node.id,
+    )  # fmt: skip
+    for plain in given & {"name", "driver", "boot_mode", "resource_class", "rack", "rack_unit"}:
+        setattr(node, plain, getattr(wish, plain))
+    for mapping in given & {"properties", "extra", "driver_options"}:
+        setattr(node, mapping, dict(getattr(wish, mapping)))
+    if "bmc" in given:
+        set_bmc(node, vault, wish.bmc)
+    if "macs" in given:
+        kept = {port.mac: port for port in node.ports}
+        node.ports = [kept.get(mac) or Port(mac=mac, created_at=now) for mac in dict.fromkeys(wish.macs)]
+    node.updated_at = now
+    event.record(
+        session,
+        at=now,
+        kind="node.changed",
+        actor=actor,
+        node_id=node.id,
+        message=f"changed {', '.join(sorted(given))}",
+    )
+    _flush(session)
+    return node
+
+
+def delete(session: Session, node: Node, *, actor: str, now: datetime) -> None:
+    """Forget a node. Refused while it holds an instance or while work is going on, unless it is in maintenance."""
+    if node.provision_state not in DELETABLE and not node.maintenance:
+        raise Conflict(
+            f"{node.label} is {node.provision_state}; it cannot be deleted now",
+            why="a machine with an instance or with work in progress is not forgotten",
+            next_step=f"rackwright node undeploy {node.label}",
+        )
+    event.record(
+        session, at=now, kind="node.deleted", actor=actor, message=f"{node.label} deleted", data={"uuid": node.uuid}
+    )
+    session.delete(node)
+
+
+def set_maintenance(session: Session, node: Node, *, on: bool, reason: str | None, actor: str, now: datetime) -> None:
+    node.maintenance, node.maintenance_reason, node.updated_at = on, (reason or None) if on else None, now
+    what = f"maintenance on: {reason or 'no reason given'}" if on else "maintenance off"
+    event.record(session, at=now, kind="node.maintenance", actor=actor, node_id=node.id, message=what)
+
+
+def inventory(session: Session, node: Node) -> Inventory:
+    row = session.get(Inventory, node.id)
+    if row is None:
+        raise NotFound(f"{node.label} was not inspected yet", next_step=f"rackwright node inspect {node.label}")
+    return row
+
+
+def parse(body: Mapping[str, Any], *, partial: bool = False) -> tuple[NewNode, frozenset[str]]:
+    """A checked wish from untrusted JSON, and the names of the fields that were given.
+
+    partial: a change, so nothing is required. Raises Invalid naming the field.
+    """
+    unknown = set(body) - CHANGEABLE
+    if unknown:
+        raise Invalid(f"unknown field {min(unknown)!r}", next_step=f"known fields: {', '.join(sorted(CHANGEABLE))}")
+    driver = _text(body, "driver", default="ipmi") or "ipmi"
+    if driver not in DRIVER_NAMES:
+        raise Invalid(f"unknown driver {driver!r}", next_step=f"drivers: {', '.join(sorted(DRIVER_NAMES))}")
+    boot_mode = _text(body, "boot_mode")
+    if boot_mode is not None and boot_mode not in BOOT_MODES:
+        raise Invalid(f"boot_mode is 'bios' or 'uefi', not {boot_mode!r}")
+    name = _text(body, "name")
+    access = _bmc(body.get("bmc"))
+    if not partial and driver == "ipmi" and access.address is None:
+        raise Invalid(
+            "the ipmi driver needs bmc.address", next_step="rackwright node enroll NAME --bmc ADDRESS --username USER"
+        )
+    macs = body.get("macs") or []
+    if not isinstance(macs, list) or len(macs) > 64 or not all(isinstance(item, str) for item in macs):
+        raise Invalid("macs is a list of at most 64 MAC addresses")
+    unit = body.get("rack_unit")
+    if unit is not None and (not isinstance(unit, int) or isinstance(unit, bool) or not 1 <= unit <= 100):
+        raise Invalid("rack_unit is a number from 1 to 100")
+    wish = NewNode(
+        name=names.hostname(name) if name is not None else None, driver=driver, bmc=access,
+        driver_options=_mapping(body, "driver_options"), macs=[names.mac(item) for item in macs], boot_mode=boot_mode,
+        resource_class=_text(body, "resource_class", limit=80), rack=_text(body, "rack"), rack_unit=unit,
+        properties=_mapping(body, "properties"), extra=_mapping(body, "extra"),
+    )  # fmt: skip
+    return wish, frozenset(body)
+
+
+def _text(body: Mapping[str, Any], key: str, *, default: str | None = None, limit: int = 63) -> str | None:
+    value = body.get(key, default)
+    if value is not None and (not isinstance(value, str) or len(value) > limit or not value.isprintable()):
+        raise Invalid(f"{key} is a text of at most {limit} printable characters")
+    return value or None
+
+
+def _mapping(body: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = body.get(key) or {}
+    if not isinstance(value, dict):
+        raise Invalid(f"{key} is an object of names and values")
+    return value
+
+
+def _bmc(value: Any) -> BmcAccess:
+    if value is None:
+        return BmcAccess()
+    if not isinstance(value, dict) or set(value) - {"address", "udp_port", "username", "password"}:
+        raise Invalid("bmc is an object with address, udp_port, username and password")
+    port = value.get("udp_port", 623)
+    if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535:
+        raise Invalid("bmc.udp_port is a number from 1 to 65535")
+    address = _text(value, "address")
+    password = _text(value, "password", limit=64)
+    if password is not None and set(password) == {"*"}:
+        raise Invalid("bmc.password is the mask, not a password", next_step="leave it out to keep the stored one")
+    return BmcAccess(
+        address=names.ip_address(address) if address else None,
+        udp_port=port,
+        username=_text(value, "username"),
+        password=password,
+    )

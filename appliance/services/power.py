@@ -1,0 +1,97 @@
+"""Power as operators ask for it: the wish is stored first, so that a reconciler can finish what a crash left."""
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from appliance.domain.clock import Clock
+from appliance.domain.errors import NodeLocked
+from appliance.models import event, flow
+from appliance.models.database import Database
+from appliance.models.node import Node
+from bmc.api import Bmc
+from bmc.errors import BmcError
+from bmc.types import PowerAction, PowerState
+
+log = logging.getLogger(__name__)
+
+TARGET: dict[PowerAction, PowerState] = {
+    PowerAction.ON: PowerState.ON,
+    PowerAction.OFF: PowerState.OFF,
+    PowerAction.SOFT_OFF: PowerState.OFF,
+    PowerAction.RESET: PowerState.ON,
+    PowerAction.CYCLE: PowerState.ON,
+}
+CONFIRM_S = 60.0
+CONFIRM_EVERY_S = 1.0
+
+
+def ask(session: Session, node: Node, action: PowerAction, *, actor: str, now: datetime) -> None:
+    """Store what is wanted. Refused while work holds the node."""
+    held = flow.active_for(session, node.id)
+    if held is not None:
+        raise NodeLocked(
+            f"{node.label} is held by {held.kind}; its power is not yours now",
+            next_step=f"rackwright node abort {node.label}",
+        )
+    node.target_power_state, node.updated_at = TARGET[action].value, now
+    event.record(
+        session, at=now, kind="power.ask", actor=actor, node_id=node.id, message=f"power {action.value} requested"
+    )
+
+
+def carry_out(
+    database: Database, connect: Callable[[Node], Bmc], node_id: int, action: PowerAction, clock: Clock
+) -> None:
+    """Ask the BMC, read back until it is so, and write down what was observed, never what was hoped."""
+    with database.read() as session:
+        node = session.get(Node, node_id)
+    if node is None:
+        return
+    problem: str | None = None
+    observed: PowerState | None = None
+    try:
+        bmc = connect(node)
+        bmc.power(action)
+        observed = _settled(bmc, TARGET[action])
+    except BmcError as error:
+        problem = str(error)
+    if problem is None and observed is not TARGET[action]:
+        problem = f"power state did not change to {TARGET[action].value} in {CONFIRM_S:.0f} s"
+    with database.write() as session:
+        _conclude(session, node_id, action, observed=observed, problem=problem, now=clock())
+
+
+def _settled(bmc: Bmc, wanted: PowerState) -> PowerState:
+    deadline = time.monotonic() + CONFIRM_S
+    observed = bmc.power_state()
+    while observed is not wanted and time.monotonic() < deadline:
+        time.sleep(CONFIRM_EVERY_S)
+        observed = bmc.power_state()
+    return observed
+
+
+def _conclude(
+    session: Session,
+    node_id: int,
+    action: PowerAction,
+    *,
+    observed: PowerState | None,
+    problem: str | None,
+    now: datetime,
+) -> None:
+    node = session.get(Node, node_id)
+    if node is None:
+        return
+    node.target_power_state = None
+    if observed is not None:
+        node.power_state, node.power_observed_at = observed.value, now
+    if problem is not None:
+        node.last_error = f"power {action.value}: {problem}"
+        log.warning("power failed node=%s action=%s reason=%s", node.label, action.value, problem)
+    text = f"power {action.value}: {problem}" if problem else f"observed {observed.value if observed else 'nothing'}"
+    kind = "power.failed" if problem else "power"
+    event.record(session, at=now, kind=kind, actor="bmc", node_id=node_id, message=text)

@@ -1,0 +1,1 @@
+"""An authoritative name server for the names of machines; everything else is refused."""

@@ -1,0 +1,41 @@
+"""Grammars of names and addresses."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.domain import names
+from appliance.domain.errors import Invalid
+
+
+@pytest.mark.parametrize("text", ["r01-n07", "A", "x" * 63, "0"])
+def test_a_host_name_is_lower_cased(text):
+    assert names.hostname(text) == text.lower()
+
+
+@pytest.mark.parametrize("text", ["", "-a", "a-", "a b", "a.b", "x" * 64, "ä", "a\nb", "<img src=x>", "a" * 100_000])
+def test_what_is_not_a_host_name_is_refused(text):
+    with pytest.raises(Invalid):
+        names.hostname(text)
+
+
+@pytest.mark.parametrize("text", ["52:54:00:AB:cd:01", "52-54-00-ab-cd-01", "5254.00ab.cd01", "525400abcd01"])
+def test_a_mac_has_one_canonical_form(text):
+    assert names.mac(text) == "52:54:00:ab:cd:01"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "aa:bb", "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "00:00:00:00:00:00", "zz:54:00:ab:cd:01"]
+)
+def test_what_is_not_one_machine_is_refused(text):
+    with pytest.raises(Invalid):
+        names.mac(text)
+
+
+@given(st.text())
+def test_any_text_is_a_name_or_refused_never_another_error(text):
+    for grammar in (names.hostname, names.mac, names.ip_address):
+        try:
+            assert grammar(grammar(text)) == grammar(text)
+        except Invalid:
+            pass

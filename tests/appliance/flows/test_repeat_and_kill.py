@@ -1,0 +1,221 @@
+"""Every step of every flow is broken in every way we know; the end is the same, or a named failure."""
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.domain.errors import RackwrightError
+from appliance.domain.lifecycle import FAILED, STABLE
+from appliance.flows.catalogue import FLOWS
+from appliance.flows.procedure import Procedure
+from appliance.models.agent_command import FINISHED
+from appliance.models.database import Database
+from appliance.services import lifecycle
+from tests.appliance.flows.harness import Rig, rig
+from tests.appliance.flows.scenarios import BROKEN_STEPS, SCENARIOS, STEP_IDS, Scenario
+from tests.fakes.clock import FakeClock
+
+Function = Callable[[Any], Any]
+ACTS = {step.name for procedure in FLOWS.values() for step in procedure.steps.values() if step.act is not None}
+at_each_step = pytest.mark.parametrize(("scenario", "step"), BROKEN_STEPS, ids=STEP_IDS)
+at_each_act = pytest.mark.parametrize(
+    ("scenario", "step"),
+    [(scenario, step) for scenario, step in BROKEN_STEPS if step in ACTS],
+    ids=[name for name, (_, step) in zip(STEP_IDS, BROKEN_STEPS, strict=True) if step in ACTS],
+)
+"""A record is part of one transaction, so it cannot be half done."""
+
+
+class Injected(RackwrightError):
+    """Injected."""
+
+
+class Killed(BaseException):
+    """The worker is gone between two instructions."""
+
+
+@pytest.fixture
+def made(database: Database, clock: FakeClock, tmp_path: Path) -> Rig:
+    return rig(database, clock, tmp_path)
+
+
+def wrap(made: Rig, step: str, wrapper: Callable[[Function], Function]) -> None:
+    """Replace a step's function, in all flows that have it."""
+    for kind, procedure in made.flows.items():
+        if step not in procedure.steps:
+            continue
+        steps = dict(procedure.steps)
+        old = steps[step]
+        steps[step] = replace(
+            old, act=wrapper(old.act) if old.act else None, record=wrapper(old.record) if old.record else None
+        )
+        made.flows[kind] = Procedure(kind, steps)
+
+
+def once(what: Callable[[], None], *, after: bool) -> Callable[[Function], Function]:
+    """Run `what` before or after the first run of a step."""
+    left = [what]
+
+    def wrapper(function: Function) -> Function:
+        def broken(turn: Any) -> Any:
+            if not left:
+                return function(turn)
+            answer = function(turn) if after else None
+            left.pop()()
+            return answer if after else function(turn)
+
+        return broken
+
+    return wrapper
+
+
+def throw(error: BaseException) -> Callable[[], None]:
+    def now() -> None:
+        raise error
+
+    return now
+
+
+def assert_ended_well(made: Rig, scenario: Scenario) -> None:
+    node = made.node()
+    assert (node.provision_state, node.target_provision_state, node.failure) == (scenario.end, None, None)
+    assert [row.status for row in made.flow_rows()] == ["done"]
+    assert len(made.events("flow.done")) == 1
+    asked = [command.name for command in made.commands()]
+    assert len(asked) == len(set(asked)), "a command was asked twice"
+    assert all(command.status in FINISHED for command in made.commands())
+    if scenario.end == "active" and scenario.name != "adopt":
+        assert (made.machine.disk, made.machine.runs, node.power_state) == ("debian", "system", "power on")
+    if scenario.end == "available":
+        assert (made.machine.disk, node.instance, node.call_home_hash) == ("empty", None, None)
+
+
+def assert_failed_by_name(made: Rig, *states: str, step: str, reason: str) -> None:
+    node = made.node()
+    assert node.provision_state in {*states}, node.failure
+    assert node.provision_state in STABLE | FAILED
+    assert node.failure is not None
+    # A time-out branch is shown under the step whose wait it ends.
+    assert node.failure["step"] == {"agent_stayed": "agent_left"}.get(step, step)
+    assert reason in node.failure["reason"]
+    assert node.failure["at"].endswith("Z")
+    assert node.failure["next"].startswith("rackwright node ")
+    assert node.last_error == node.failure["reason"]
+    assert not node.maintenance
+    assert all(command.status in FINISHED for command in made.commands())
+    assert [row.status for row in made.flow_rows()] in (["failed"], ["aborted"])
+    assert len(made.events("flow.failed", "flow.aborted")) == 1
+
+
+def failed_states(scenario: Scenario) -> set[str]:
+    return {scenario.failed, "error"} if scenario.name == "undeploy" else {scenario.failed}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.name for scenario in SCENARIOS])
+def test_the_path_without_faults(made: Rig, scenario: Scenario) -> None:
+    scenario.set_up(made)
+    made.drive()
+    assert_ended_well(made, scenario)
+    assert tuple(event.data["step"] for event in made.events("step.start")) == scenario.path
+    timed = {event.data["step"]: event.duration_s for event in made.events("step.done", "step.wait")}
+    assert set(timed) == set(scenario.path)
+    assert None not in timed.values()
+
+
+@at_each_step
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after the effect"])
+def test_a_step_that_fails_leaves_a_named_failure(made: Rig, scenario: Scenario, step: str, after: bool) -> None:
+    wrap(made, step, once(throw(Injected()), after=after))
+    scenario.set_up(made)
+    made.drive()
+    assert_failed_by_name(made, *failed_states(scenario), step=step, reason="Injected.")
+
+
+@at_each_step
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after the effect"])
+def test_a_worker_that_dies_in_a_step_changes_nothing_in_the_end(
+    made: Rig, scenario: Scenario, step: str, after: bool
+) -> None:
+    wrap(made, step, once(throw(Killed()), after=after))
+    scenario.set_up(made)
+    with pytest.raises(Killed):
+        made.drive()
+    made.drive()
+    assert_ended_well(made, scenario)
+
+
+@at_each_step
+def test_kill_9_of_a_real_process(made: Rig, database_url: str, scenario: Scenario, step: str) -> None:
+    scenario.set_up(made)
+    made.database.dispose()
+    child = os.fork()
+    if child == 0:  # pragma: no cover  (another process)
+        try:
+            mine = replace(made, database=Database.at(database_url), flows=dict(made.flows))
+            wrap(mine, step, once(lambda: os.kill(os.getpid(), signal.SIGKILL), after=True))
+            mine.drive()
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), "the child never came to the step"
+    made.drive()
+    assert_ended_well(made, scenario)
+
+
+@at_each_act
+def test_an_act_run_twice_is_as_one(made: Rig, scenario: Scenario, step: str) -> None:
+    def twice(function: Function) -> Function:
+        def run(turn: Any) -> Any:
+            function(turn)
+            return function(turn)
+
+        return run
+
+    wrap(made, step, twice)
+    scenario.set_up(made)
+    made.drive()
+    assert_ended_well(made, scenario)
+
+
+@at_each_step
+def test_a_bug_that_goes_away_is_survived(made: Rig, scenario: Scenario, step: str) -> None:
+    wrap(made, step, once(throw(ZeroDivisionError()), after=True))
+    scenario.set_up(made)
+    made.drive()
+    assert_ended_well(made, scenario)
+    assert "ZeroDivisionError" in made.events("step.retry")[0].message
+
+
+@at_each_step
+def test_a_bug_that_stays_fails_the_flow_at_the_third_time(made: Rig, scenario: Scenario, step: str) -> None:
+    def broken(_function: Function) -> Function:
+        return lambda _turn: 1 / 0
+
+    wrap(made, step, broken)
+    scenario.set_up(made)
+    made.drive()
+    assert_failed_by_name(made, *failed_states(scenario), step=step, reason="broke 3 times")
+
+
+@at_each_step
+def test_abort_at_each_step(made: Rig, scenario: Scenario, step: str) -> None:
+    """The abort finds the flow about to run the step."""
+    wrap(made, step, once(throw(Killed()), after=False))
+    scenario.set_up(made)
+    with pytest.raises(Killed):
+        made.drive()
+    abort(made)
+    made.drive()
+    assert_failed_by_name(made, *failed_states(scenario), step=step, reason="Aborted by ann.")
+    assert made.flow().status == "aborted"
+
+
+def abort(made: Rig) -> None:
+    with made.database.write() as session:
+        node = session.merge(made.node())
+        lifecycle.abort(session, node=node, actor="ann", now=made.clock())

@@ -1,0 +1,300 @@
+"""Log in, lock out, revoke: the rules that keep a door shut."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from argon2 import PasswordHasher
+from sqlalchemy import select, text
+
+from appliance.domain.access import Role
+from appliance.domain.errors import Conflict, Invalid, NotFound
+from appliance.models.database import Database
+from appliance.models.event import Event
+from appliance.models.identity import Token, User
+from appliance.services import identity
+from appliance.services.identity import LastAdmin, LoginRefused, Policy, TokenRefused
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+RIGHT, WRONG = "correct horse", "wrong horse"
+POLICY = Policy()
+REAL = identity._HASHER
+
+
+@pytest.fixture(autouse=True)
+def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real cost matters to one test; the rest need not wait for it."""
+    monkeypatch.setattr(identity, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    identity._nobody.cache_clear()
+
+
+@pytest.fixture
+def database(database: Database) -> Database:
+    """On both databases, with one administrator in it."""
+    with database.write() as session:
+        identity.create_user(session, name="admin", password=RIGHT, role=Role.ADMIN, now=NOW)
+    return database
+
+
+def login(database: Database, password: str = RIGHT, name: str = "admin", now: datetime = NOW) -> identity.Login:
+    return identity.login(database, name=name, password=password, now=now, policy=POLICY)
+
+
+def who(database: Database, token: str, now: datetime = NOW):
+    with database.read() as session:
+        return identity.authenticate(session, token, now)
+
+
+def test_a_login_gives_a_token_that_proves_who_one_is(database: Database):
+    granted = login(database)
+    actor = who(database, granted.token)
+    assert (actor.name, actor.role) == ("admin", Role.ADMIN)
+    assert granted.expires_at == NOW + timedelta(hours=12)
+    assert granted.token not in repr(granted)
+
+
+def test_names_are_found_whatever_their_case(database: Database):
+    assert login(database, name=" Admin ").actor.name == "admin"
+
+
+def test_the_database_holds_neither_password_nor_token(database: Database):
+    granted = login(database)
+    with database.read() as session:
+        kept = repr(
+            [session.execute(text(f"SELECT * FROM {name}")).all() for name in ("user_account", "token", "event")]
+        )
+    assert "admin" in kept
+    assert granted.token not in kept
+    assert granted.token.removeprefix("rwt_") not in kept
+    assert RIGHT not in kept
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda token: token[:-1],
+        lambda token: token[:-1] + ("A" if token[-1] != "A" else "B"),
+        lambda token: token + "\0",
+        lambda token: token.upper(),
+        lambda _: "",
+        lambda _: "rwt_",
+        lambda _: "rwt_" + "x" * 1_000_000,
+        lambda _: "rwt_é",
+        lambda token: "\ud800" + token,
+    ],
+)
+def test_a_token_that_is_not_exactly_ours_is_refused(database: Database, change):
+    token = login(database).token
+    with pytest.raises(TokenRefused):
+        who(database, change(token))
+
+
+def test_a_token_expires(database: Database):
+    token = login(database).token
+    assert who(database, token, NOW + timedelta(hours=12) - timedelta(seconds=1))
+    with pytest.raises(TokenRefused):
+        who(database, token, NOW + timedelta(hours=12))
+
+
+def test_setting_the_clock_back_makes_no_token_live_longer(database: Database):
+    token = login(database).token
+    assert who(database, token, NOW - timedelta(minutes=4))
+    with pytest.raises(TokenRefused):
+        who(database, token, NOW - timedelta(hours=1))
+
+
+def test_logout_revokes_this_token_only(database: Database):
+    one, two = login(database).token, login(database).token
+    with database.write() as session:
+        identity.logout(session, one)
+        identity.logout(session, "never seen")
+    with pytest.raises(TokenRefused):
+        who(database, one)
+    assert who(database, two)
+
+
+class TestLockout:
+    def fail(self, database: Database, times: int, now: datetime = NOW) -> None:
+        for _ in range(times):
+            with pytest.raises(LoginRefused):
+                login(database, WRONG, now=now)
+
+    def test_after_five_failures_the_account_rests(self, database: Database):
+        self.fail(database, 5)
+        with pytest.raises(LoginRefused):
+            login(database)
+        with pytest.raises(LoginRefused):
+            login(database, now=NOW + timedelta(minutes=29))
+        assert login(database, now=NOW + timedelta(minutes=30))
+        with database.read() as session:
+            assert session.scalars(select(Event.kind)).all() == ["identity.locked"]
+
+    def test_success_starts_the_count_anew(self, database: Database):
+        self.fail(database, 4)
+        login(database)
+        self.fail(database, 4)
+        assert login(database)
+
+    def test_failures_while_resting_do_not_prolong_it(self, database: Database):
+        self.fail(database, 5)
+        self.fail(database, 20, NOW + timedelta(minutes=10))
+        assert login(database, now=NOW + timedelta(minutes=30))
+
+    def test_tokens_held_before_stay_good(self, database: Database):
+        token = login(database).token
+        self.fail(database, 5)
+        assert who(database, token)
+
+    def test_an_administrator_can_end_it(self, database: Database):
+        self.fail(database, 5)
+        with database.write() as session:
+            identity.enable_user(session, name="admin")
+        assert login(database)
+
+
+def test_every_refusal_reads_the_same(database: Database):
+    with database.write() as session:
+        identity.create_user(session, name="gone", password=RIGHT, role=Role.READER, now=NOW)
+        identity.disable_user(session, name="gone")
+    said = set()
+    for name, password in [
+        ("admin", WRONG),
+        ("nobody", RIGHT),
+        ("gone", RIGHT),
+        ("", ""),
+        ("-1", ""),
+        ("x" * 10000, "y"),
+    ]:
+        with pytest.raises(LoginRefused) as caught:
+            login(database, password, name)
+        said.add((caught.value.message, caught.value.why, caught.value.next_step))
+    assert len(said) == 1
+
+
+def test_an_unknown_name_takes_as_long_as_a_wrong_password(database: Database, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(identity, "_HASHER", REAL)
+    identity._nobody.cache_clear()
+    with database.write() as session:
+        identity.create_user(session, name="known", password=RIGHT, role=Role.READER, now=NOW)
+
+    def cost(name: str) -> float:
+        spent = []
+        for _ in range(5):
+            begin = time.thread_time()  # the work done, so that a busy machine does not decide
+            with pytest.raises(LoginRefused):
+                identity.login(database, name=name, password=WRONG, now=NOW, policy=Policy(lockout_failures=1000))
+            spent.append(time.thread_time() - begin)
+        return min(spent)
+
+    cost("nobody")
+    assert 0.5 < cost("nobody") / cost("known") < 2
+
+
+@pytest.mark.parametrize("password", ["", "short", "x" * 4097])
+def test_passwords_that_cannot_be_set(database: Database, password: str):
+    with database.write() as session, pytest.raises(Invalid):
+        identity.create_user(session, name="other", password=password, role=Role.READER, now=NOW)
+
+
+def test_a_password_of_megabytes_costs_nothing(database: Database):
+    with pytest.raises(Invalid):
+        login(database, "x" * 10_000_000)
+
+
+def test_one_password_however_it_is_typed(database: Database):
+    with database.write() as session:
+        identity.create_user(session, name="zoe", password="caf\u00e9-horse", role=Role.MEMBER, now=NOW)
+    assert login(database, "cafe\u0301-horse", "zoe")
+
+
+def test_changing_the_password_ends_every_session(database: Database):
+    one, two = login(database), login(database)
+    with database.write() as session:
+        identity.change_password(session, actor=one.actor, old=RIGHT, new="another horse")
+    for granted in (one, two):
+        with pytest.raises(TokenRefused):
+            who(database, granted.token)
+    with pytest.raises(LoginRefused):
+        login(database)
+    assert not login(database, "another horse").actor.must_change
+
+
+def test_changing_needs_the_old_one_and_a_new_one(database: Database):
+    actor = login(database).actor
+    for old, new in [(WRONG, "another horse"), (RIGHT, RIGHT), (RIGHT, "short"), ("x" * 5000, "another horse")]:
+        with pytest.raises(Invalid), database.write() as session:
+            identity.change_password(session, actor=actor, old=old, new=new)
+    assert login(database)
+
+
+def test_a_one_time_password_works_and_asks_to_be_changed(database: Database):
+    with database.write() as session:
+        identity.create_user(session, name="new", password=RIGHT, role=Role.MEMBER, now=NOW, must_change=True)
+    assert login(database, name="new").actor.must_change
+
+
+def test_disabling_ends_every_session_at_once(database: Database):
+    with database.write() as session:
+        identity.create_user(session, name="bob", password=RIGHT, role=Role.MEMBER, now=NOW)
+    token = login(database, name="bob").token
+    with database.write() as session:
+        identity.disable_user(session, name="bob")
+    with pytest.raises(TokenRefused):
+        who(database, token)
+    with database.write() as session:
+        identity.enable_user(session, name="bob")
+    with pytest.raises(TokenRefused):
+        who(database, token)
+    assert login(database, name="bob")
+
+
+def test_a_role_change_counts_for_the_next_request(database: Database):
+    with database.write() as session:
+        identity.create_user(session, name="bob", password=RIGHT, role=Role.MEMBER, now=NOW)
+    token = login(database, name="bob").token
+    with database.write() as session:
+        identity.set_role(session, name="bob", role=Role.READER)
+    assert who(database, token).role is Role.READER
+
+
+def test_the_last_administrator_stays(database: Database):
+    with database.write() as session, pytest.raises(LastAdmin):
+        identity.disable_user(session, name="admin")
+    with database.write() as session, pytest.raises(LastAdmin):
+        identity.set_role(session, name="admin", role=Role.MEMBER)
+
+
+def test_names_are_unique_and_well_formed(database: Database):
+    for name, error in [("ADMIN", Conflict), ("a b", Invalid), ("", Invalid), ("x" * 65, Invalid), ("a'--", Invalid)]:
+        with database.write() as session, pytest.raises(error):
+            identity.create_user(session, name=name, password=RIGHT, role=Role.READER, now=NOW)
+    with database.write() as session, pytest.raises(NotFound):
+        identity.disable_user(session, name="nobody")
+
+
+def test_expired_tokens_are_swept(database: Database):
+    login(database)
+    login(database, now=NOW + timedelta(hours=1))
+    with database.write() as session:
+        assert identity.sweep_tokens(session, NOW + timedelta(hours=12)) == 1
+        assert len(session.scalars(select(Token)).all()) == 1
+
+
+def test_a_damaged_hash_is_said_and_opens_nothing(database: Database):
+    with database.write() as session:
+        session.execute(text("UPDATE user_account SET password_hash = 'x'"))
+    with pytest.raises(Exception, match="damaged"):
+        login(database)
+
+
+def test_new_passwords_differ():
+    made = {identity.new_password() for _ in range(100)}
+    assert len(made) == 100
+    assert all(len(one) == 23 for one in made)
+
+
+def test_users_are_listed_by_name(database: Database):
+    with database.write() as session:
+        identity.create_user(session, name="aaron", password=RIGHT, role=Role.READER, now=NOW)
+        assert [user.name for user in identity.list_users(session)] == ["aaron", "admin"]
+        assert RIGHT not in repr([vars(user) for user in session.scalars(select(User))])

@@ -1,0 +1,67 @@
+"""Subnets, the picture for netboot, and leases."""
+
+import pytest
+
+from appliance.domain.errors import Conflict, Invalid
+from appliance.services import network, nodes
+from tests.fakes.rack import MAC, NOW, vault, wish
+
+LAB = {"name": "lab", "cidr": "10.77.0.0/24", "pool": "10.77.0.100-10.77.0.180", "interface": "br0"}
+
+
+def create(database, **changes):
+    with database.write() as session:
+        return network.create_subnet(session, LAB | changes, actor="ann", now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"cidr": "10.77.0.1/24"}, "cidr"),
+        ({"cidr": "fd77::/64"}, "IPv4"),
+        ({"cidr": "10.0.0.0/31"}, "/30"),
+        ({"pool": "10.77.0.180-10.77.0.100"}, "does not lie"),
+        ({"pool": "10.77.0.0-10.77.0.10"}, "does not lie"),
+        ({"pool": "10.77.0.100-10.77.0.255"}, "does not lie"),
+        ({"pool": "10.77.0.100"}, "range"),
+        ({"gateway": "10.78.0.1"}, "gateway"),
+        ({"interface": "br0; reboot"}, "interface"),
+        ({"lease_s": 1}, "lease_s"),
+        ({"domain": "a..b"}, "host name"),
+        ({"vlan": 7}, "unknown field"),
+    ],
+)
+def test_a_bad_subnet_says_which_field(database, changes, said):
+    with pytest.raises(Invalid) as refusal:
+        create(database, **changes)
+    assert said in str(refusal.value)
+
+
+def test_subnets_do_not_overlap(database):
+    create(database)
+    with pytest.raises(Conflict):
+        create(database, name="other", cidr="10.77.0.128/25", pool="10.77.0.130-10.77.0.140")
+
+
+def test_the_picture_names_hosts_and_reservations_and_its_revision_is_its_content(database):
+    create(database)
+    with database.write() as session:
+        node = nodes.create(session, vault(), wish(), actor="ann", now=NOW)
+        node.ports[0].address = "10.77.0.50"
+    with database.read() as session:
+        shown = network.picture(session)
+        again = network.picture(session)
+    assert shown["hosts"] == [{"mac": MAC, "hostname": "n1"}]
+    assert shown["subnets"][0]["reservations"] == [{"mac": MAC, "address": "10.77.0.50", "hostname": "n1"}]
+    assert network.revision(shown) == network.revision(again)
+    assert network.revision(shown) != network.revision(shown | {"hosts": []})
+
+
+def test_a_lease_moves_with_its_machine(database):
+    create(database)
+    lease = {"address": "10.77.0.100", "mac": MAC, "hostname": None, "subnet": "lab", "expires_at": NOW.timestamp()}
+    with database.write() as session:
+        network.store_leases(session, [lease])
+        network.store_leases(session, [lease | {"address": "10.77.0.101"}])
+    with database.read() as session:
+        assert [(row.address, row.mac) for row in network.leases(session)] == [("10.77.0.101", MAC)]

@@ -1,0 +1,110 @@
+"""Creating, finding, changing and forgetting nodes."""
+
+import pytest
+from sqlalchemy import select
+
+from appliance.domain.errors import Conflict, Invalid, NotFound
+from appliance.models.node import Node, Sighting
+from appliance.services import nodes
+from tests.fakes.rack import MAC, NOW, vault, wish
+
+
+def create(database, **changes):
+    with database.write() as session:
+        return nodes.create(session, vault(), wish(**changes), actor="ann", now=NOW)
+
+
+def test_a_new_node_is_in_enroll_and_its_password_is_sealed(database):
+    node = create(database)
+    assert node.provision_state == "enroll"
+    assert b"hunter2" not in node.bmc_secret
+    assert vault().open(node.bmc_secret, nodes.bmc_context(node)) == b"hunter2-canary"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"macs": ["52:54:00:77:00:09"], "bmc": nodes.BmcAccess(address="10.77.0.9")}, "named 'n1'"),
+        ({"name": "n2", "bmc": nodes.BmcAccess(address="10.77.0.9")}, MAC),
+        ({"name": "n2", "macs": []}, "10.77.0.201"),
+    ],
+)
+def test_a_name_a_mac_and_a_bmc_belong_to_one_node(database, changes, said):
+    create(database)
+    with pytest.raises(Conflict) as refusal:
+        create(database, **changes)
+    assert said in str(refusal.value)
+    with database.read() as session:
+        assert len(session.scalars(select(Node)).all()) == 1
+
+
+@pytest.mark.parametrize("ref", ["n1", "N1", MAC, MAC.upper(), "uuid", "prefix"])
+def test_a_node_is_found_by_any_of_its_names(database, ref):
+    node = create(database)
+    text = {"uuid": node.uuid, "prefix": node.uuid[:6]}.get(ref, ref)
+    with database.read() as session:
+        assert nodes.fetch(session, text).id == node.id
+
+
+@pytest.mark.parametrize("ref", ["", "nope", "%", "____", "' OR 1=1 --"])
+def test_an_unknown_node_is_not_found(database, ref):
+    create(database)
+    with database.read() as session, pytest.raises(NotFound):
+        nodes.fetch(session, ref)
+
+
+def test_a_change_touches_only_what_was_given(database):
+    node = create(database)
+    parsed, given = nodes.parse({"rack": "r01", "rack_unit": 7}, partial=True)
+    with database.write() as session:
+        row = nodes.fetch(session, "n1")
+        nodes.change(session, vault(), row, parsed, given, actor="ann", now=NOW)
+    with database.read() as session:
+        row = nodes.fetch(session, "n1")
+        assert (row.rack, row.rack_unit, row.bmc_address, row.bmc_secret) == ("r01", 7, "10.77.0.201", node.bmc_secret)
+
+
+def test_a_node_with_an_instance_is_not_forgotten(database):
+    create(database)
+    with database.write() as session:
+        nodes.fetch(session, "n1").provision_state = "active"
+    with database.write() as session, pytest.raises(Conflict) as refusal:
+        nodes.delete(session, nodes.fetch(session, "n1"), actor="ann", now=NOW)
+    assert "undeploy" in refusal.value.next_step
+
+
+def test_enrolling_a_sighted_machine_takes_its_running_agent_over(database):
+    with database.write() as session:
+        session.add(
+            Sighting(
+                mac=MAC, first_seen_at=NOW, last_seen_at=NOW, agent_session_hash="h", address="10.77.0.100",
+                firmware="uefi", appliance_address="10.77.0.1",
+            )
+        )  # fmt: skip
+    node = create(database)
+    assert (node.agent_session_hash, node.agent_address, node.boot_mode) == ("h", "10.77.0.100", "uefi")
+    with database.read() as session:
+        assert session.scalar(select(Sighting)) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"nme": "x"}, "unknown field 'nme'"),
+        ({"driver": "nope"}, "unknown driver"),
+        ({"driver": "ipmi"}, "bmc.address"),
+        ({"driver": "fake", "macs": "x"}, "macs"),
+        ({"driver": "fake", "macs": ["aa:bb"]}, "MAC"),
+        ({"driver": "fake", "name": "a b"}, "host name"),
+        ({"driver": "fake", "boot_mode": "tape"}, "boot_mode"),
+        ({"driver": "fake", "rack_unit": True}, "rack_unit"),
+        ({"driver": "ipmi", "bmc": {"address": "10.0.0.1", "password": "******"}}, "mask"),
+        ({"driver": "ipmi", "bmc": {"address": "10.0.0.1; reboot"}}, "IP address"),
+        ({"driver": "ipmi", "bmc": {"address": "10.0.0.1", "udp_port": 70000}}, "udp_port"),
+        ({"driver": "fake", "properties": "x"}, "properties"),
+    ],
+)
+def test_bad_input_names_the_field(body, said):
+    with pytest.raises(Invalid) as refusal:
+        nodes.parse(body)
+    assert said in str(refusal.value)

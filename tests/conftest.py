@@ -1,0 +1,137 @@
+"""Fixtures for all tests: a database of one's own, on SQLite and on PostgreSQL.
+
+A test that asks for `database` (or `database_url`) runs on both; `--database sqlite` is the quick way at the desk.
+"""
+
+import importlib
+import itertools
+import pkgutil
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+import appliance.models
+from appliance.models.database import Base, Database
+from tests.fakes import postgres_server as postgres
+from tests.fakes.clock import FakeClock
+
+_TEMPLATE = "rackwright_template"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database", choices=["sqlite", "postgresql", "both"], default="both", help="run database tests on"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "database_kind" not in metafunc.fixturenames:
+        return
+    chosen = metafunc.config.getoption("--database")
+    kinds = ["sqlite", "postgresql"] if chosen == "both" else [chosen]
+    marked = [pytest.param(kind, marks=pytest.mark.postgres if kind == "postgresql" else ()) for kind in kinds]
+    metafunc.parametrize("database_kind", marked)
+
+
+def create_schema(url: str) -> None:
+    """All tables of all models, whichever modules hold them."""
+    for module in pkgutil.iter_modules(appliance.models.__path__):
+        if not module.ispkg:
+            importlib.import_module(f"appliance.models.{module.name}")
+    database = Database.at(url)
+    Base.metadata.create_all(database.engine)
+    database.dispose()
+
+
+class Databases:
+    """Makes an empty database of either kind by copying a template. The server is started at the first need."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._numbers = itertools.count(1)
+        self._template_file: Path | None = None
+        self._server: Path | None = None
+        self._open = ExitStack()
+
+    def create(self, kind: str) -> str:
+        if kind == "sqlite":
+            file = self._directory / f"t{next(self._numbers)}.db"
+            shutil.copyfile(self._sqlite_template(), file)
+            return f"sqlite:///{file}"
+        home = self._postgres()
+        name = f"t{next(self._numbers)}"
+        postgres.execute(home, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+        return postgres.url(home, name)
+
+    def create_blank(self, kind: str, directory: Path) -> str:
+        """A database without any table."""
+        if kind == "sqlite":
+            return f"sqlite:///{directory}/blank.db"
+        home = self._postgres()
+        name = f"t{next(self._numbers)}"
+        postgres.execute(home, f"CREATE DATABASE {name}")
+        return postgres.url(home, name)
+
+    def drop(self, url: str) -> None:
+        if self._server is not None and url.startswith("postgresql"):
+            name = url.partition("@/")[2].partition("?")[0]
+            postgres.execute(self._server, f"DROP DATABASE {name} WITH (FORCE)")
+        elif url.startswith("sqlite"):
+            for suffix in ("", "-wal", "-shm"):
+                Path(url.removeprefix("sqlite:///") + suffix).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        self._open.close()
+
+    def _sqlite_template(self) -> Path:
+        if self._template_file is None:
+            self._template_file = self._directory / "template.db"
+            create_schema(f"sqlite:///{self._template_file}")
+        return self._template_file
+
+    def _postgres(self) -> Path:
+        if self._server is None:
+            if not postgres.is_installed():
+                pytest.skip(
+                    f"PostgreSQL {postgres.VERSION} is not installed (Debian package postgresql-{postgres.VERSION})"
+                )
+            self._server = self._open.enter_context(postgres.server(is_durable=False))
+            postgres.execute(self._server, f"CREATE DATABASE {_TEMPLATE}")
+            create_schema(postgres.url(self._server, _TEMPLATE))
+        return self._server
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """In memory where there is such a file system: a test's commits need no disk; power cuts have their own tests."""
+    shared_memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(
+        prefix="rackwright-test-", dir=shared_memory if shared_memory.is_dir() else None
+    ) as name:
+        made = Databases(Path(name))
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def database_url(databases: Databases, database_kind: str) -> Iterator[str]:
+    """An empty database with all tables."""
+    url = databases.create(database_kind)
+    yield url
+    databases.drop(url)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    opened = Database.at(database_url)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
