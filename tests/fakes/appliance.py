@@ -41,7 +41,7 @@ class Appliance:
     def connect(self, node):
         return self.connections.connect(BmcTarget(driver=node.driver, address=node.uuid, options=node.driver_options))
 
-    def _pack(self, source: Path, into: Path):
+    def _pack(self, source: Path, into: Path, *, sha256: str):
         """A packer that only keeps the bytes: what packing does is tested in tests/images."""
         (into / "image.data").write_bytes(source.read_bytes())
         size = source.stat().st_size
