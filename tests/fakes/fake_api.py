@@ -131,7 +131,7 @@ class FakeApi:
     def _login(self, body: Json) -> Json:
         if body["password"] != self.password:
             raise Refusal(401, "unauthenticated", "the user name or the password is wrong")
-        token = f"token-{len(self.tokens)}"
+        token = f"token-{len(self.requests)}"
         self.tokens.add(token)
         return {"token": token, "expires_at": "2026-03-02T12:00:00Z", "must_change": self.must_change}
 
@@ -139,6 +139,7 @@ class FakeApi:
         if body["old"] != self.password:
             raise Refusal(403, "forbidden", "the old password is wrong")
         self.password, self.must_change = body["new"], False
+        self.tokens.clear()
         return 204, None
 
     def _logout(self, *_: Any) -> tuple[int, Any]:
@@ -321,11 +322,11 @@ class FakeApi:
         return (200, flow) if rest else (200, self._page([flow], query))
 
     def _events(self, _method: str, _rest: list[str], query: dict[str, str], _body: Any) -> tuple[int, Any]:
-        limit = int(query.get("limit", "100"))
-        after = query.get("after")
+        limit = int(query.get("limit") or query.get("last") or "200")
+        after = int(query.get("after", "0"))
         fit = [event for event in self.events if query.get("node") in {None, event["node"]}]
-        items = fit[-limit:] if after is None else [event for event in fit if event["id"] > int(after)][:limit]
-        return 200, {"items": items, "next": items[-1]["id"] if items else int(after or len(self.events))}
+        items = fit[-limit:] if "last" in query else [event for event in fit if event["id"] > after][:limit]
+        return 200, {"items": items, "next": items[-1]["id"] if items else after}
 
     def _page(self, items: list[Json], query: dict[str, str]) -> Json:
         start = int(query.get("marker") or 0)

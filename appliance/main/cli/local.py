@@ -67,6 +67,40 @@ def serve(inv: Invocation, *, listen: str | None, only: str | None) -> int:
     return supervisor.serve(state, listen=listen, only=chosen)
 
 
+@verb("rackwright boot-files build --state /var/lib/rackwright", data=True, reach="state")
+@click.option("--cache", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where builds are kept.")
+def build(inv: Invocation, *, cache: Path | None) -> None:
+    """Build the agent's ramdisk from Debian packages and put it and iPXE where machines load them. Needs root."""
+    state = _state(inv)
+    needs_root("building the ramdisk", f"rackwright boot-files build --state {state}")
+    from appliance.services import bootfiles
+    from images import tools
+
+    kept = cache or cache_directory(inv) / "ramdisk"
+    try:
+        made = bootfiles.install(state, kept, report=inv.note)
+    except (tools.ToolFailed, tools.ToolMissing, OSError) as cause:
+        raise Failure("the boot files could not be made", why=str(cause), kind="build-failed") from cause
+    sizes: Json = {"kernel_bytes": made.kernel_bytes, "initrd_bytes": made.initrd_bytes}
+    inv.show_one(PLAIN, {"directory": str(state / "boot"), **sizes})
+
+
+def needs_root(what: str, command: str) -> None:
+    """Refuse early, and say what it is needed for."""
+    if os.geteuid() != 0:
+        raise usage(
+            f"{what} needs root",
+            why="it makes file systems with their owners and device nodes",
+            next_step=f"sudo {command}",
+        )
+
+
+def cache_directory(inv: Invocation) -> Path:
+    """Where this machine keeps what is built once."""
+    home = inv.environment.get("XDG_CACHE_HOME") or str(Path(inv.environment.get("HOME") or "/root") / ".cache")
+    return Path(home) / "rackwright"
+
+
 @verb("rackwright doctor", data=True)
 def doctor(inv: Invocation) -> int:
     """Check the way to the appliance, then the appliance itself. Exit code 1 when something is wrong."""

@@ -89,6 +89,12 @@ COMMANDS: Mapping[str, Entry] = {
         logout="Forget the login.",
         whoami="Say who is logged in, and where.",
     ),
+    "boot-files": Entry(
+        summary="What machines load over the network.",
+        table=_verbs("local", build="Build the agent's ramdisk and install it with iPXE."),
+        section="Start here",
+        example="rackwright boot-files build --state /var/lib/rackwright",
+    ),
     "node": Entry(
         summary="Machines.",
         table=NODE,

@@ -77,6 +77,17 @@ def test_serve(part: Callable, run: Callable, tmp_path: Path) -> None:
     assert run("serve", "--state", str(tmp_path), "--only", "apy").code == 2
 
 
+def test_boot_files(part: Callable, run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bootfiles = part(appliance.services, "bootfiles")
+    bootfiles.results["install"] = types.SimpleNamespace(kernel_bytes=1, initrd_bytes=2)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    ended = run("boot-files", "build", "--state", str(tmp_path), "--cache", "/c")
+    assert ended.out == f"directory\t{tmp_path}/boot\nkernel_bytes\t1\ninitrd_bytes\t2\n"
+    assert bootfiles.calls[0][1] == (tmp_path, Path("/c"))
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert run("boot-files", "build", "--state", str(tmp_path)).code == 2
+
+
 def test_lab(part: Callable, run: Callable, tmp_path: Path) -> None:
     rack, spec = part(appliance.lab, "rack"), part(appliance.lab, "spec")
     rack.results["status"] = {
