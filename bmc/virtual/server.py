@@ -139,6 +139,11 @@ class VirtualBmc:
         """The last commands that came over the network, as (network function, command)."""
         return self._execution.executed
 
+    @property
+    def most_answers_due(self) -> int:
+        """How many requests were under way at once at most; 1 from a console that keeps to one conversation."""
+        return self._execution.most_answers_due
+
     def set_faults(self, faults: Faults) -> None:
         self._execution.set(faults)
 
@@ -178,23 +183,27 @@ class _Endpoint(asyncio.DatagramProtocol):
             out = self._sessions.receive(data, (addr[0], addr[1]), time.monotonic())
         except Hang:
             return
-        self._send(out)
+        self._execution.answers_due += len(out)
+        self._execution.most_answers_due = max(self._execution.most_answers_due, self._execution.answers_due)
+        self._send(out, is_answer=True)
 
     def console_bytes(self, data: bytes) -> None:
         self._send(self._sessions.console_bytes(data, time.monotonic()))
 
-    def _send(self, out: list[Datagram]) -> None:
+    def _send(self, out: list[Datagram], *, is_answer: bool = False) -> None:
         for datagram, peer in out:
             if self._execution.is_lost():
+                self._execution.answers_due -= is_answer
                 continue
             spoiled = self._execution.spoil(datagram)
             if self._execution.faults.delay_s:
-                self._loop.call_later(self._execution.faults.delay_s, self._transmit, spoiled, peer)
+                self._loop.call_later(self._execution.faults.delay_s, self._transmit, spoiled, peer, is_answer)
             else:
-                self._transmit(spoiled, peer)
+                self._transmit(spoiled, peer, is_answer)
         self._arm()
 
-    def _transmit(self, datagram: bytes, peer: Peer) -> None:
+    def _transmit(self, datagram: bytes, peer: Peer, is_answer: bool) -> None:  # noqa: FBT001  a timer calls it
+        self._execution.answers_due -= is_answer
         transport = self.elsewhere or self._transport
         if transport is not None and not transport.is_closing():
             transport.sendto(datagram, peer)
