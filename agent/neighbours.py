@@ -23,8 +23,8 @@ _MAX_FRAME = 2048
 Neighbours = dict[str, dict[str, str]]
 
 
-def listen(host: Host, found: Neighbours, on_change: Callable[[], None]) -> None:
-    """Fills `found` by interface name; calls on_change after each new one. Returns after LISTEN_S."""
+def listen(host: Host, found: Neighbours, on_change: Callable[[], None], *, for_s: float = LISTEN_S) -> None:
+    """Fills `found` by interface name; calls on_change after new ones, once for those that come together."""
     sockets = {}
     for name in nics.names(host.root):
         try:
@@ -32,7 +32,7 @@ def listen(host: Host, found: Neighbours, on_change: Callable[[], None]) -> None
             sockets[_socket(name)] = name
         except (OSError, ProgramFailed) as failure:
             log.info("no LLDP on nic=%s: %s", name, failure)
-    deadline = time.monotonic() + LISTEN_S
+    deadline = time.monotonic() + for_s
     report_at: float | None = None
     try:
         while sockets and (now := time.monotonic()) < deadline:

@@ -216,7 +216,7 @@ def _reply(response: urllib3.BaseHTTPResponse, *, read: bool) -> Reply:
         try:
             body = json.loads(raw)
         except ValueError as cause:
-            raise Unreachable("the URL given", "the answer is not the JSON it claims to be") from cause
+            raise ApiError(502, code="nonsense", message="the answer is not the JSON that it claims to be") from cause
     elif raw:
         body = raw.decode("utf-8", "replace")
     return Reply(status=response.status, body=body, headers=headers)

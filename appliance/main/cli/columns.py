@@ -14,12 +14,16 @@ Source = str | Callable[[Json], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """wide: shown by `-o wide` only. drop: the highest number leaves a narrow table first; 0 never leaves."""
+    """wide: shown by `-o wide` only. drop: the highest number leaves a narrow table first; 0 never leaves.
+
+    is_clock: a time that tables show as the clock showed it, and not as "3m ago".
+    """
 
     name: str
     source: Source
     wide: bool = False
     drop: int = 5
+    is_clock: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,13 +225,42 @@ FLOW = Kind(
     empty="no work is going on",
 )
 
+STEP = Kind(
+    name="step",
+    plural="steps",
+    identity=("step",),
+    columns=(
+        Column(name="at", source="at", drop=2, is_clock=True),
+        Column(name="step", source="step", drop=0),
+        Column(name="kind", source="kind", drop=3),
+        Column(name="took_s", source="duration_s", drop=2),
+        Column(name="message", source="message", drop=1),
+    ),
+    empty="no step was taken yet",
+)
+
+LEASE = Kind(
+    name="lease",
+    plural="leases",
+    identity=("address",),
+    columns=(
+        Column(name="address", source="address", drop=0),
+        Column(name="mac", source="mac", drop=1),
+        Column(name="hostname", source="hostname", drop=2),
+        Column(name="subnet", source="subnet", drop=3),
+        Column(name="expires", source="expires_at", drop=2),
+    ),
+    fields=("address", "mac", "hostname", "subnet", "expires_at"),
+    empty="no address is lent",
+)
+
 EVENT = Kind(
     name="event",
     plural="events",
     identity=("id",),
     columns=(
         Column(name="id", source="id", wide=True, drop=9),
-        Column(name="at", source="at", drop=1),
+        Column(name="at", source="at", drop=1, is_clock=True),
         Column(name="node", source=lambda item: _node_of(item) or item.get("mac"), drop=2),
         Column(name="kind", source="kind", drop=3),
         Column(name="message", source="message", drop=0),

@@ -17,6 +17,7 @@ from appliance.main.cli.exits import Exit, Failure, combined, from_client, tell,
 from appliance.main.cli.frame import DEFAULT_WAIT, seconds, verb
 from appliance.main.cli.invocation import Invocation
 from appliance.main.cli.live import is_animated
+from appliance.main.cli.local import cache_directory, needs_root
 from appliance.main.cli.progress import Meter, transfer
 from appliance.main.client_errors import ApiError, ClientError
 
@@ -121,20 +122,13 @@ def build(inv: Invocation, *, recipe: str, name: str | None, out: Path | None, c
 
     A build with the same recipe and package lists is taken from the cache.
     """
-    if os.geteuid() != 0:
-        raise usage(
-            "building an image needs root",
-            why="mmdebstrap makes a root file system with its owners and device nodes",
-            next_step=f"sudo rackwright image build {recipe}",
-        )
+    needs_root("building an image", f"rackwright image build {recipe}")
     if out is None:
         inv.client()  # not logged in? Better known before the build than after it.
+    from images import debian, tools
     from images.errors import ImageError
 
-    from images import debian, tools
-
-    home = inv.environment.get("XDG_CACHE_HOME") or str(Path(inv.environment.get("HOME") or "/root") / ".cache")
-    kept = cache or Path(home) / "rackwright" / "images"
+    kept = cache or cache_directory(inv) / "images"
     kept.mkdir(parents=True, exist_ok=True)
     target = out or kept / f"{recipe}.upload.raw"
     try:

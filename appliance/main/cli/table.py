@@ -59,7 +59,10 @@ def print_table(
     columns: Sequence[Column], rows: Sequence[Sequence[str]], *, headers: bool, keep_all: bool, is_wide: bool
 ) -> None:
     """keep_all: the user named the columns, so none is left out. is_wide: nothing is shortened; lines may wrap."""
-    cells = [[_for_people(text) for text in row] for row in rows]
+    cells = [
+        [clock_time(text) if column.is_clock else _for_people(text) for column, text in zip(columns, row, strict=True)]
+        for row in rows
+    ]
     widths = [
         max([cell_len(column.name) if headers else 1, *(cell_len(row[i]) for row in cells)])
         for i, column in enumerate(columns)
@@ -111,6 +114,11 @@ def style_of(text: str) -> str:
     if text.endswith(" failed"):
         return "bold red"
     return "yellow" if text.endswith(("ing", " wait")) and len(text) < 24 else ""
+
+
+def clock_time(text: str) -> str:
+    """`2026-03-01T12:00:01.250Z` as `03-01 12:00:01Z`."""
+    return f"{text[5:10]} {text[11:19]}Z" if len(text) >= 20 and text[10] == "T" and text.endswith("Z") else text
 
 
 def _for_people(text: str) -> str:

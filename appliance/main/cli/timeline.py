@@ -94,7 +94,9 @@ def _moment(value: object) -> float | None:
 
 def _took(phase: Phase) -> str:
     seconds = phase.end_s - phase.start_s
-    text = f"{seconds:.1f}s" if seconds < 10 else clock(seconds)
+    text = clock(seconds)
+    if seconds < 10:
+        text = f"{seconds:.1f}s" if seconds >= 1 else f"{seconds * 1000:.0f}ms"
     return f"{text}…" if phase.is_open else text
 
 

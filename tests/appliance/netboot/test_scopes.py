@@ -65,3 +65,15 @@ def test_address_of_a_machine():
     assert scopes.address_of(net, MAC, 100.0) is None
     assert scopes.address_of(net, other, 50.0) == IPv4Address("10.77.0.7")
     assert scopes.address_of(subnet(name="other"), MAC, 50.0) is None
+
+
+def test_unchanged_subnet_keeps_its_offers_and_a_changed_one_its_leases():
+    scopes = Scopes([LEASE], http_port=8080)
+    config = NetbootConfig(subnets=(subnet(),))
+    first = scopes.arrange(config, there("10.77.0.1"))["br0"][0].book
+    scopes.arrange(config, {})
+    assert scopes.arrange(replace(config, hostnames={MAC: "n1"}), there("10.77.0.1"))["br0"][0].book is first
+    moved = scopes.arrange(config, there("10.77.0.2"))["br0"][0]
+    assert moved.book is not first
+    assert moved.book.leases() == [LEASE]
+    assert moved.place.server == IPv4Address("10.77.0.2")

@@ -145,13 +145,17 @@ def test_login_saves_a_token_that_the_next_command_uses(api: FakeApi, pipe: Call
     assert pipe("whoami", **saved_only).code == 4
 
 
-def test_the_first_password_is_changed_at_login(api: FakeApi, run: Callable, tmp_path: Path) -> None:
+def test_the_first_password_is_changed_at_login(
+    api: FakeApi, run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "pw").write_text("one-time")
     (tmp_path / "new").write_text("much better\n")
     assert "first login only" in run("login", "--password-file", str(tmp_path / "pw")).err
     ended = run("login", "--password-file", str(tmp_path / "pw"), "--new-password-file", str(tmp_path / "new"))
     assert ended.code == 0
     assert api.password == "much better"
+    monkeypatch.delenv("RACKWRIGHT_TOKEN")
+    assert run("whoami").code == 0
     assert "better" not in ended.err
 
 
@@ -519,6 +523,9 @@ def test_sightings_and_flows(api: FakeApi, run: Callable) -> None:
     assert api.sightings == []
     assert "write image" in run("flow", "list").out
     assert run("flow", "show", "f-1", "-o", "json").code == 0
+    assert "check image" in run("flow", "show", "f-1").out.splitlines()[-1]
+    assert run("-o", "name", "subnet", "leases", "r1").out == "10.20.0.7\n"
+    assert run("-o", "name", "subnet", "leases", "r2").out == ""
 
 
 def test_a_simulated_fleet_grows(api: FakeApi, run: Callable) -> None:
