@@ -154,3 +154,19 @@ def test_bios_goes_on_to_its_own_disk(rack, tmp_path, action):
     finally:
         finish(machine)
     assert bool(control.scripts_asked) is (action == "boot")
+
+
+def test_undionly_over_tftp_takes_over_from_another_boot_rom(rack, tmp_path):
+    """QEMU's ROM is an iPXE itself, so a script makes it load ours as a plain ROM would."""
+    netns, control = rack
+    agent = control.script
+
+    def script(asked):
+        first = len(control.scripts_asked) == 1
+        return "#!ipxe\nchain tftp://${next-server}/undionly.kpxe\n" if first else agent(asked)
+
+    control.script = script
+    boots(netns, control, BIOS, tmp_path, within_s=60)
+    assert [asked["platform"] for asked in control.scripts_asked] == ["pcbios", "pcbios"]
+    assert "tftp.done" in control.kinds(MAC)
+    assert len(addresses_of(control)) == 1
