@@ -284,7 +284,8 @@ class _Report:
     def of(self, label: str, total: int) -> Callable[[int], None]:
         """A function to call with the number of bytes of each block."""
         meter = Meter()
-        done, next_at, tenth = 0, 0.0, 0
+        done, tenth = 0, 0
+        next_at = 0.0 if self._animated else time.monotonic() + 2.0  # what is quick needs no line
 
         def moved(number: int) -> None:
             nonlocal done, next_at, tenth
