@@ -21,7 +21,7 @@ from appliance.main.cli.text import inert
 GAP = 2
 NARROWEST = 8
 ENOUGH = 16
-"""A column is worth showing when it has so many characters, or all that it needs."""
+"""Prose is worth showing when it has so many characters, or all that it needs."""
 
 _STYLES = {
     "active": "green", "available": "green", "power on": "green", "ok": "green", "enrolled": "green",
@@ -92,16 +92,18 @@ def print_pairs(pairs: Sequence[tuple[str, str]]) -> None:
 def fit(columns: Sequence[Column], widths: list[int], available: int, *, keep_all: bool) -> tuple[list[int], list[int]]:
     """Which columns stay, and how wide each is: columns leave by number, then the widest are shortened."""
     kept = list(range(len(columns)))
-    while not keep_all and sum(min(widths[index], ENOUGH) for index in kept) + GAP * (len(kept) - 1) > available:
+    needed = [min(width, ENOUGH) if columns[at].is_long else width for at, width in enumerate(widths)]
+    while not keep_all and sum(needed[index] for index in kept) + GAP * (len(kept) - 1) > available:
         worst = max(kept, key=lambda index: (columns[index].drop, index))
         if columns[worst].drop == 0:
             break
         kept.remove(worst)
     sizes = [widths[index] for index in kept]
     while sum(sizes) + GAP * (len(sizes) - 1) > available and max(sizes) > NARROWEST:
-        # What names the thing is shortened last: half of a name is no name.
+        # Prose first. What names the thing is shortened last: half of a name is no name.
         widest = max(
-            range(len(sizes)), key=lambda at: (sizes[at] > NARROWEST and columns[kept[at]].drop > 0, sizes[at])
+            (at for at in range(len(sizes)) if sizes[at] > NARROWEST),
+            key=lambda at: (columns[kept[at]].is_long and sizes[at] > ENOUGH, columns[kept[at]].drop > 0, sizes[at]),
         )
         sizes[widest] -= 1
     return kept, sizes

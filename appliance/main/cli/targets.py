@@ -105,7 +105,7 @@ def fetch(inv: Invocation, ref: str) -> Json:
 def missing(inv: Invocation, ref: str, error: ClientError) -> Failure:
     """The failure for this error; when the node is not there, with names that are like it."""
     failure = from_client(error)
-    if failure.exit_code is Exit.NOT_FOUND:
+    if failure.exit_code is Exit.NOT_FOUND and ref in failure.message:  # and not, say, the image of a deploy
         near = _like(inv, ref)
         if near:
             failure.next_step = f"did you mean {' or '.join(near)}?"

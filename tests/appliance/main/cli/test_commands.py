@@ -104,6 +104,8 @@ def test_a_node_that_is_not_there_is_suggested(api: FakeApi, run: Callable) -> N
     api.add_node("r1-n1")
     assert "next: did you mean r1-n1?" in run("node", "why", "r1-n11").err
     assert "next: did you mean r1-n1?" in run("node", "deploy", "r1n1", "--image", "x").err
+    api.fail_next["POST", "/v1/nodes/r1-n1/deploy"] = Refusal(404, "not-found", "there is no image 'x'")
+    assert "next:" not in run("node", "deploy", "r1-n1", "--image", "x").err
 
 
 def test_nobody_there(run: Callable) -> None:
@@ -236,7 +238,7 @@ def test_deploy_shows_progress_in_a_pipe(api: FakeApi, pipe: Callable, tmp_path:
     ]  # fmt: skip
     lines = ended.err.splitlines()
     assert any("write image 33% 100 MiB of 300 MiB" in line for line in lines)
-    assert any("waits for call-home" in line for line in lines)
+    assert any("waits for the system to call home" in line for line in lines)
     assert all(line.startswith("[1] n1 ") for line in lines)
     assert "\x1b" not in ended.err
 
@@ -543,6 +545,13 @@ def test_a_simulated_fleet_grows(api: FakeApi, run: Callable) -> None:
     again = run("lab", "simulate", "--racks", "3", "--nodes", "20", "-o", "json")
     assert (again.code, json.loads(again.out)["existing"]) == (0, 20)
     assert run("lab", "simulate", "--racks", "1", "--nodes", "1", "--fail", "depoly=1").code == 2
+    made = ("lab", "simulate", "--racks", "1", "--nodes", "1", "--prefix")
+    api.nodes.clear()
+    assert run(*made, "x", "--fail", "denied=1", "--fail", "agent=0.5", "--delay", "2s").code == 0
+    assert [node["driver_options"] for node in api.nodes.values()] == [
+        {"fail": {"power_state": 1.0, "power": 1.0, "agent": 0.5}, "error": "denied", "agent_delay_s": 2.0}
+    ]
+    assert run(*made, "y", "--fail", "denied=1", "--fail", "busy=1").code == 2
     assert run("lab", "simulate", "--racks", "1", "--nodes", "1", "--fail", "deploy=2").code == 2
 
 
