@@ -11,11 +11,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import URL, Engine, event, make_url
 
 import appliance.models
-from appliance.models.database import Base, Database
+from appliance.models.database import Base, Database, make_engine
 from tests.fakes import postgres_server as postgres
 from tests.fakes.clock import FakeClock
 
@@ -26,6 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--database", choices=["sqlite", "postgresql", "both"], default="both", help="run database tests on"
     )
+    parser.addoption("--thorough", action="store_true", help="break every step of every flow, shared ones in each")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -56,6 +59,8 @@ class Databases:
         self._template_file: Path | None = None
         self._server: Path | None = None
         self._open = ExitStack()
+        self._engines: dict[str, Engine] = {}
+        self._url: dict[str, URL] = {}
 
     def create(self, kind: str) -> str:
         if kind == "sqlite":
@@ -83,6 +88,24 @@ class Databases:
         elif url.startswith("sqlite"):
             for suffix in ("", "-wal", "-shm"):
                 Path(url.removeprefix("sqlite:///") + suffix).unlink(missing_ok=True)
+
+    def engine(self, url: str) -> Engine:
+        """One engine for all tests of a kind, pointed at `url`: compiled statements are kept from test to test."""
+        where = make_url(url)
+        kind = where.get_backend_name()
+        self._url[kind] = where
+        if kind not in self._engines:
+            made = self._engines[kind] = make_engine(url)
+
+            @event.listens_for(made, "do_connect")
+            def point(_dialect: object, _record: object, arguments: list[Any], keywords: dict[str, Any]) -> None:
+                name = self._url[kind].database
+                if kind == "sqlite":
+                    arguments[0] = name
+                else:
+                    keywords["dbname"] = name
+
+        return self._engines[kind]
 
     def close(self) -> None:
         self._open.close()
@@ -126,8 +149,8 @@ def database_url(databases: Databases, database_kind: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = Database.at(database_url)
+def database(databases: Databases, database_url: str) -> Iterator[Database]:
+    opened = Database(databases.engine(database_url))
     yield opened
     opened.dispose()
 

@@ -95,6 +95,7 @@ class Engine:
     def stop(self, *, within_s: float = 30.0) -> None:
         """Claim nothing more, let running steps end, and leave. Steps still running after within_s are fenced."""
         self._stopping.set()
+        self._runner.is_stopping = True
         self._ring()
         for _ in range(self._threads):
             self._work.put(None)

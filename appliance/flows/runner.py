@@ -47,6 +47,8 @@ class Runner:
         self._clock = clock
         self._lease = lease
         self._chance = chance
+        self.is_stopping = False
+        """Set it, and running flows are left after the step that they are in."""
 
     def needs(self, row: Claimed) -> Needs:
         step = self._find(row)
@@ -66,7 +68,7 @@ class Runner:
         turns = 0
         try:
             is_ours = True
-            while is_ours:
+            while is_ours and not self.is_stopping:
                 turns += 1
                 is_ours = self._turn(row)
         except Fenced:

@@ -64,6 +64,8 @@ class Transition:
                 self._done(answer)
             case _:
                 assert_never(answer)
+        if self.row.abort_reason is not None and not isinstance(answer, Failed | Done):
+            self._wake()  # asked while the step ran: the pause just written must not hide it
         return False
 
     def _move(self, **values: object) -> None:
@@ -142,8 +144,11 @@ class Transition:
     def _look_for(self, name: str) -> None:
         """The signal may have come while the step ran: then the wait is over before it began."""
         if flow_queue.has_signal(self.session, self.row, name):
-            flow_queue.wake(self.session, self.row)
-            announce(self.session, TOPIC)
+            self._wake()
+
+    def _wake(self) -> None:
+        flow_queue.wake(self.session, self.row)
+        announce(self.session, TOPIC)
 
     def _again(self, answer: Again) -> None:
         row = self.row

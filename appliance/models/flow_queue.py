@@ -251,7 +251,8 @@ def claim(
         if places.take(wanted, held_slot=row.slot):
             row.owner = worker
             row.fence += 1
-            row.slot = wanted.slot
+            # A look at a wait must not give away what the wait holds.
+            row.slot = row.slot if row.timed_out else wanted.slot
             taken.append(row)
         else:
             _park(row)

@@ -19,6 +19,7 @@ from bmc.virtual.server import VirtualBmc
 
 log = logging.getLogger(__name__)
 
+
 def attach(path_or_socket: str | os.PathLike[str] | socket.socket, bmc: VirtualBmc) -> Callable[[], None]:
     """Serve the guest at a new UNIX socket of that path (or at a listening one); the result ends it."""
     door = _Door(path_or_socket, bmc)

@@ -4,8 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
-from bmc.registry import Connections
-
 from appliance.config import Config
 from appliance.domain.access import Role
 from appliance.domain.boot import Discovery
@@ -14,6 +12,7 @@ from appliance.models.database import Database
 from appliance.services import identity
 from appliance.services.discovery import Policy
 from appliance.services.image_store import ImageStore
+from bmc.registry import Connections
 from bmc.types import BmcTarget
 from tests.fakes.rack import NOW, vault
 
@@ -31,7 +30,8 @@ class Appliance:
         )
         self.context = Context(
             state=state, config=Config(state=state), database=database, vault=self.vault, clock=self.clock,
-            connect=self.connect, background=ThreadPoolExecutor(1), discovery=Policy(discovery=Discovery.ENROLL, in_band_bmc=True),
+            connect=self.connect, background=ThreadPoolExecutor(1),
+            discovery=Policy(discovery=Discovery.ENROLL, in_band_bmc=True),
             images=self.images, doctor=lambda _session: [], ca_fingerprint="ab" * 32, login_policy=identity.Policy(),
         )  # fmt: skip
 

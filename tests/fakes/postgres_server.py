@@ -29,7 +29,9 @@ def _account() -> str | None:
 @contextlib.contextmanager
 def server(*, is_durable: bool) -> Iterator[Path]:
     """Yields the directory of its socket. is_durable: fsync at each commit, as in production."""
-    home = Path(tempfile.mkdtemp(prefix="rackwright-pg-", dir="/tmp"))
+    memory = Path("/dev/shm")
+    place = memory if memory.is_dir() and not is_durable else Path("/tmp")
+    home = Path(tempfile.mkdtemp(prefix="rackwright-pg-", dir=place))
     account = _account()
     if account is not None:
         owner = pwd.getpwnam(account)

@@ -67,9 +67,7 @@ class Rig:
 
     def _rows(self, statement: Select[Any]) -> list[Any]:
         with self.database.read() as session:
-            rows = list(session.scalars(statement))
-            session.expunge_all()  # the roll-back at the end would expire them
-        return rows
+            return list(session.scalars(statement))
 
     def node(self) -> Node:
         found: Node = self._rows(select(Node))[0]

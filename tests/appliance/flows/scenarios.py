@@ -76,7 +76,7 @@ SCENARIOS = (
         *_AGENT_BOOT,
         "ask_inventory",
         "store_inventory",
-        fresh=("want_agent", "ask_inventory", "store_inventory"),
+        fresh=("ask_inventory", "store_inventory"),
         machine=_RUNNING,
     ),
     _scenario("clean", Verb.PROVIDE, "manageable, available, clean failed", *_AGENT_BOOT, "erase", "erased"),
@@ -96,7 +96,7 @@ SCENARIOS = (
         *_AGENT_BOOT,
         *_DEPLOY,
         "is_home",
-        fresh=("want_agent", "agent_power_on", "await_agent", *_DEPLOY, "is_home"),
+        fresh=(*_DEPLOY, "is_home"),
     ),
     _scenario(
         "deploy by fall-back",
@@ -107,7 +107,7 @@ SCENARIOS = (
         "agent_stayed",
         *_DISK_BOOT,
         "is_home",
-        fresh=("agent_stayed", *_DISK_BOOT, "is_home"),
+        fresh=("agent_stayed", *_DISK_BOOT),
         machine={"kexec_is_lost": True},
     ),
     _scenario(
@@ -117,7 +117,7 @@ SCENARIOS = (
         *_AGENT_BOOT,
         *_DEPLOY,
         "is_home",
-        fresh=("want_agent",),
+        fresh=(),
         machine=_RUNNING,
         node=_INSTANCE,
     ),
@@ -130,20 +130,9 @@ SCENARIOS = (
         "instance_gone",
         "erase",
         "erased",
-        fresh=(
-            "forget_instance",
-            "agent_power_off",
-            "agent_await_off",
-            "await_agent",
-            "instance_gone",
-            "erase",
-            "erased",
-        ),
+        fresh=("forget_instance", "instance_gone", "erase"),
         machine=_RUNNING,
         node=_INSTANCE | {"instance_secret": b"sealed", "power_state": "power on"},
     ),
     _scenario("adopt", Verb.ADOPT, "manageable, active, adopt failed", "read_power", "now_active", machine=_RUNNING),
 )
-
-BROKEN_STEPS = [(scenario, step) for scenario in SCENARIOS for step in scenario.fresh]
-STEP_IDS = [f"{scenario.name}-{step}" for scenario, step in BROKEN_STEPS]

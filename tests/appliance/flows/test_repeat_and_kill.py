@@ -17,18 +17,36 @@ from appliance.models.agent_command import FINISHED
 from appliance.models.database import Database
 from appliance.services import lifecycle
 from tests.appliance.flows.harness import Rig, rig
-from tests.appliance.flows.scenarios import BROKEN_STEPS, SCENARIOS, STEP_IDS, Scenario
+from tests.appliance.flows.scenarios import SCENARIOS, Scenario
 from tests.fakes.clock import FakeClock
 
 Function = Callable[[Any], Any]
 ACTS = {step.name for procedure in FLOWS.values() for step in procedure.steps.values() if step.act is not None}
-at_each_step = pytest.mark.parametrize(("scenario", "step"), BROKEN_STEPS, ids=STEP_IDS)
-at_each_act = pytest.mark.parametrize(
-    ("scenario", "step"),
-    [(scenario, step) for scenario, step in BROKEN_STEPS if step in ACTS],
-    ids=[name for name, (_, step) in zip(STEP_IDS, BROKEN_STEPS, strict=True) if step in ACTS],
-)
-"""A record is part of one transaction, so it cannot be half done."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each scenario with each of its steps; by default without those that another scenario breaks already."""
+    if "broken" not in metafunc.fixturenames:
+        return
+    is_thorough = metafunc.config.getoption("--thorough")
+    cases = [
+        (scenario, step)
+        for scenario in SCENARIOS
+        for step in (scenario.path if is_thorough else scenario.fresh)
+        # A record is part of one transaction, so it cannot be half done.
+        if step in ACTS or "twice" not in metafunc.function.__name__
+    ]
+    metafunc.parametrize("broken", cases, ids=[f"{scenario.name}-{step}" for scenario, step in cases])
+
+
+@pytest.fixture
+def scenario(broken: tuple[Scenario, str]) -> Scenario:
+    return broken[0]
+
+
+@pytest.fixture
+def step(broken: tuple[Scenario, str]) -> str:
+    return broken[1]
 
 
 class Injected(RackwrightError):
@@ -116,8 +134,9 @@ def failed_states(scenario: Scenario) -> set[str]:
     return {scenario.failed, "error"} if scenario.name == "undeploy" else {scenario.failed}
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.name for scenario in SCENARIOS])
-def test_the_path_without_faults(made: Rig, scenario: Scenario) -> None:
+@pytest.mark.parametrize("whole", SCENARIOS, ids=[scenario.name for scenario in SCENARIOS])
+def test_the_path_without_faults(made: Rig, whole: Scenario) -> None:
+    scenario = whole
     scenario.set_up(made)
     made.drive()
     assert_ended_well(made, scenario)
@@ -127,7 +146,6 @@ def test_the_path_without_faults(made: Rig, scenario: Scenario) -> None:
     assert None not in timed.values()
 
 
-@at_each_step
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after the effect"])
 def test_a_step_that_fails_leaves_a_named_failure(made: Rig, scenario: Scenario, step: str, after: bool) -> None:
     wrap(made, step, once(throw(Injected()), after=after))
@@ -136,20 +154,6 @@ def test_a_step_that_fails_leaves_a_named_failure(made: Rig, scenario: Scenario,
     assert_failed_by_name(made, *failed_states(scenario), step=step, reason="Injected.")
 
 
-@at_each_step
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after the effect"])
-def test_a_worker_that_dies_in_a_step_changes_nothing_in_the_end(
-    made: Rig, scenario: Scenario, step: str, after: bool
-) -> None:
-    wrap(made, step, once(throw(Killed()), after=after))
-    scenario.set_up(made)
-    with pytest.raises(Killed):
-        made.drive()
-    made.drive()
-    assert_ended_well(made, scenario)
-
-
-@at_each_step
 def test_kill_9_of_a_real_process(made: Rig, database_url: str, scenario: Scenario, step: str) -> None:
     scenario.set_up(made)
     made.database.dispose()
@@ -167,7 +171,6 @@ def test_kill_9_of_a_real_process(made: Rig, database_url: str, scenario: Scenar
     assert_ended_well(made, scenario)
 
 
-@at_each_act
 def test_an_act_run_twice_is_as_one(made: Rig, scenario: Scenario, step: str) -> None:
     def twice(function: Function) -> Function:
         def run(turn: Any) -> Any:
@@ -182,27 +185,6 @@ def test_an_act_run_twice_is_as_one(made: Rig, scenario: Scenario, step: str) ->
     assert_ended_well(made, scenario)
 
 
-@at_each_step
-def test_a_bug_that_goes_away_is_survived(made: Rig, scenario: Scenario, step: str) -> None:
-    wrap(made, step, once(throw(ZeroDivisionError()), after=True))
-    scenario.set_up(made)
-    made.drive()
-    assert_ended_well(made, scenario)
-    assert "ZeroDivisionError" in made.events("step.retry")[0].message
-
-
-@at_each_step
-def test_a_bug_that_stays_fails_the_flow_at_the_third_time(made: Rig, scenario: Scenario, step: str) -> None:
-    def broken(_function: Function) -> Function:
-        return lambda _turn: 1 / 0
-
-    wrap(made, step, broken)
-    scenario.set_up(made)
-    made.drive()
-    assert_failed_by_name(made, *failed_states(scenario), step=step, reason="broke 3 times")
-
-
-@at_each_step
 def test_abort_at_each_step(made: Rig, scenario: Scenario, step: str) -> None:
     """The abort finds the flow about to run the step."""
     wrap(made, step, once(throw(Killed()), after=False))

@@ -47,6 +47,11 @@ def test_answer_is_kept_for_two_seconds():
         assert (await scene.ask()).why == "answer 2"
         scene.plans.forget()
         assert (await scene.ask()).why == "answer 3"
+        scene.now = 2.2
+        scene.plans.forget()
+        scene.now = 2.3
+        assert (await scene.ask()).why == "answer 4"
+        assert (await scene.ask()).why == "answer 4"
 
     asyncio.run(main())
 
@@ -80,6 +85,20 @@ def test_without_control_a_known_machine_boots_its_disk_and_a_stranger_is_left_a
         scene.source.is_down = False
         scene.now = 2.1
         assert (await scene.ask()).action is Action.BOOT
+
+    asyncio.run(main())
+
+
+def test_busy_control_does_not_end_a_boot():
+    async def main():
+        scene = Scene()
+        await scene.ask()
+        scene.source.is_down = True
+        scene.plans.forget()
+        scene.now = 59
+        assert (await scene.ask()).action is Action.BOOT
+        scene.now = 61
+        assert (await scene.ask()).action is Action.LOCAL
 
     asyncio.run(main())
 
