@@ -20,15 +20,11 @@ from agent.errors import ProgramFailed
 log = logging.getLogger(__name__)
 
 RUN = "run/rackwright"
-_LEAVE_GRACE_S = 30.0
+# reboot(2): RB_AUTOBOOT, RB_POWER_OFF, RB_KEXEC
+_REBOOT_COMMANDS = {"reboot": 0x01234567, "power_off": 0x4321FEDC, "kexec": 0x45584543}
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _SIOCGIFADDR = 0x8915
 _CLOCK_TOLERANCE_S = 5.0
-_LEAVE = {
-    "reboot": ["/usr/bin/reboot", "-f"],
-    "power_off": ["/usr/bin/poweroff", "-f"],
-    "kexec": ["/usr/sbin/kexec", "-e"],
-}
 
 
 class Host:
@@ -108,11 +104,12 @@ class Host:
             (self.root / RUN / "left").write_text(how)
             return
         os.sync()
-        try:
-            self.run(_LEAVE[how], timeout_s=_LEAVE_GRACE_S)
-        except ProgramFailed as failure:
-            log.error("leaving failed how=%s: %s", how, failure)  # noqa: TRY400  (the sentence says it all)
-        # Still here: the kernel's own way, which asks no driver.
+        # Imported here: the start is short of time, and this is the end.
+        import ctypes  # noqa: PLC0415
+
+        # Devices are shut down in order first; returns only if the kernel refuses (no kernel loaded for kexec).
+        ctypes.CDLL(None).reboot(ctypes.c_int(_REBOOT_COMMANDS[how]))
+        log.error("the kernel refused to leave how=%s; reset", how)
         Path("/proc/sysrq-trigger").write_text("o" if how == "power_off" else "b")
         threading.Event().wait()
 

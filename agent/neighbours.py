@@ -17,14 +17,15 @@ log = logging.getLogger(__name__)
 LISTEN_S = 95.0
 # Several cards hear theirs at nearly the same time: one report for all of them.
 _SETTLE_S = 2.0
+_LINK_S = 6.0
 _SOL_PACKET, _ADD_MEMBERSHIP, _MULTICAST = 263, 1, 0
 _MAX_FRAME = 2048
 
 Neighbours = dict[str, dict[str, str]]
 
 
-def listen(host: Host, found: Neighbours, on_change: Callable[[], None]) -> None:
-    """Fills `found` by interface name; calls on_change after each new one. Returns after LISTEN_S."""
+def listen(host: Host, found: Neighbours, on_change: Callable[[], None], *, for_s: float = LISTEN_S) -> None:
+    """Fills `found` by interface name; calls on_change after new ones, once for those that come together."""
     sockets = {}
     for name in nics.names(host.root):
         try:
@@ -32,8 +33,9 @@ def listen(host: Host, found: Neighbours, on_change: Callable[[], None]) -> None
             sockets[_socket(name)] = name
         except (OSError, ProgramFailed) as failure:
             log.info("no LLDP on nic=%s: %s", name, failure)
-    deadline = time.monotonic() + LISTEN_S
-    report_at: float | None = None
+    deadline = time.monotonic() + for_s
+    # The other cards were down until now, so their first report could not say whether there is a link.
+    report_at = time.monotonic() + _LINK_S if len(sockets) > 1 else None
     try:
         while sockets and (now := time.monotonic()) < deadline:
             wait_s = min(deadline, report_at or deadline) - now

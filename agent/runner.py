@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import ssl
 import threading
 from collections.abc import Callable
@@ -32,14 +33,16 @@ class Runner:
 
     def run(self) -> None:
         """Until the agent leaves this machine."""
+        threading.excepthook = self._on_death
         for target in (self._listen, self._work):
             threading.Thread(target=target, name=target.__name__.strip("_"), daemon=True).start()
         self._serve(Channel.TALK)
 
     def line(self, line: str) -> None:
+        """One line for the appliance, stamped with our uptime. It wakes nobody: it leaves with the next round."""
         with self._changed:
-            self._loop.on_line(line, self._host.uptime_s())
-            # The log alone wakes nobody: it leaves with the next round.
+            now = self._host.uptime_s()
+            self._loop.on_line(f"{now:.2f} {line}", now)
 
     def inventory(self, inventory: dict[str, object]) -> None:
         with self._changed:
@@ -49,6 +52,13 @@ class Runner:
     def await_session(self) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._loop.session is not None)
+
+    def _on_death(self, args: threading.ExceptHookArgs) -> None:
+        """A thread met a fault of ours. Half an agent is worse than none: end, and the start script begins anew."""
+        name = args.thread.name if args.thread else "unknown"
+        log.error("thread ended name=%s: %s", name, where(args.exc_value) if args.exc_value else "?")
+        if name in ("listen", "work"):
+            os._exit(70)
 
     # Channels
 
@@ -125,7 +135,7 @@ class Runner:
             return Outcome({}, error=str(failure))
         except Exception as failure:  # noqa: BLE001  (loop top: one broken command must not end the agent)
             # The text of an unforeseen exception may quote parameters, so only its type and place are told.
-            return Outcome({}, error=f"the agent failed unexpectedly: {_where(failure)}")
+            return Outcome({}, error=f"the agent failed unexpectedly: {where(failure)}")
 
     def _progress(self, progress: Progress) -> None:
         with self._changed:
@@ -133,7 +143,8 @@ class Runner:
             self._changed.notify_all()
 
 
-def _where(failure: BaseException) -> str:
+def where(failure: BaseException) -> str:
+    """Type and place of a fault, without its text, which may quote a secret."""
     trace = failure.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -20,9 +20,9 @@ log = logging.getLogger(__name__)
 _NVME_ADMIN = 0xC0484E41  # _IOWR('N', 0x41, struct nvme_admin_cmd)
 _NVME_ID = 0x4E40  # _IO('N', 0x40)
 _NVME_COMMAND = struct.Struct("<BBHIIIQQIIIIIIIIII")
-_FORMAT_NVM = 0x80
+_IDENTIFY, _FORMAT_NVM = 0x06, 0x80
 _USER_DATA_ERASE = 1
-_NVME_LIMIT_MS = 6 * 3600 * 1000
+_FORMAT_LIMIT_MS = 6 * 3600 * 1000
 _ATA_PROBE_S = 60.0
 _ATA_SLACK = 2.0
 _DEFAULT_MINUTES = 480
@@ -45,10 +45,8 @@ def _nvme_format(path: Path) -> str | None:
     try:
         namespace = fcntl.ioctl(device, _NVME_ID)
         setting = _USER_DATA_ERASE << 9 | _lba_format(device, namespace)
-        command = _NVME_COMMAND.pack(
-            _FORMAT_NVM, 0, 0, namespace, 0, 0, 0, 0, 0, 0, setting, 0, 0, 0, 0, 0, _NVME_LIMIT_MS
-        )
-        status = fcntl.ioctl(device, _NVME_ADMIN, bytearray(command))
+        command = _nvme_command(_FORMAT_NVM, namespace, dword10=setting, limit_ms=_FORMAT_LIMIT_MS)
+        status = fcntl.ioctl(device, _NVME_ADMIN, command)
     except OSError as failure:
         log.info("NVMe format not possible disk=%s: %s", path.name, failure)
         return None
@@ -65,11 +63,18 @@ def _lba_format(device: int, namespace: int) -> int:
     import array  # noqa: PLC0415  (for its address; only here)
 
     data = array.array("B", bytes(4096))
-    command = _NVME_COMMAND.pack(
-        0x06, 0, 0, namespace, 0, 0, 0, data.buffer_info()[0], 0, len(data), 0, 0, 0, 0, 0, 0, 10_000
-    )
-    fcntl.ioctl(device, _NVME_ADMIN, bytearray(command))
+    address, length = data.buffer_info()
+    fcntl.ioctl(device, _NVME_ADMIN, _nvme_command(_IDENTIFY, namespace, data=(address, length), limit_ms=10_000))
     return data[26] & 0x0F
+
+
+def _nvme_command(
+    opcode: int, namespace: int, *, dword10: int = 0, data: tuple[int, int] = (0, 0), limit_ms: int
+) -> bytearray:
+    """One struct nvme_admin_cmd of Linux include/uapi/linux/nvme_ioctl.h, 72 octets."""
+    address, length = data
+    words = (dword10, 0, 0, 0, 0, 0)
+    return bytearray(_NVME_COMMAND.pack(opcode, 0, 0, namespace, 0, 0, 0, address, 0, length, *words, limit_ms, 0))
 
 
 class AtaSecurity:

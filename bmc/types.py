@@ -92,4 +92,4 @@ class BmcTarget:
     udp_port: int = 623
     username: str = ""
     password: str = field(default="", repr=False)
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict, hash=False)

@@ -118,7 +118,9 @@ def zip_application(tree: Path) -> bytes:
     """
     start = b"from agent.__main__ import main\nraise SystemExit(main())\n"
     content = {"__main__.py": start}
-    content |= {str(path.relative_to(tree)): path.read_bytes() for path in tree.rglob("*.py*") if path.is_file()}
+    for path in (tree / "agent").rglob("*.py*"):
+        if path.parent.name != "__pycache__":
+            content[str(path.relative_to(tree))] = path.read_bytes()
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as packed:
         for name in sorted(content):

@@ -11,30 +11,19 @@ PACKAGES = (
     "python3-minimal",
     "libpython3-stdlib",
     "kmod",
-    "fdisk",
-    "util-linux",
-    "e2fsprogs",
-    "dosfstools",
-    "kexec-tools",
-    "zstd",
-    "lz4",
-    "efibootmgr",
+    "libzstd1",
     "hdparm",
 )
 
-# Programs outside busybox, each with its user. What Python can do by itself (IPMI, LLDP, SMBIOS, NVMe format, discard)
-# is done by the agent and needs no program.
+# Programs outside busybox, each with its user. What Python can do by itself (partition tables, image streams, IPMI,
+# LLDP, SMBIOS, NVMe format, discard, kexec) is done by the agent and needs no program.
 PROGRAMS = (
-    "sfdisk",  # agent.imaging: partition table
-    "blkid",  # agent.imaging: find file systems
-    "mke2fs",  # agent.imaging
-    "mkfs.vfat",  # agent.imaging: config drive
-    "kexec",  # agent.imaging: boot_disk
-    "efibootmgr",  # agent.imaging: boot entries
-    "zstd",  # agent.imaging: image stream
-    "lz4",  # agent.imaging: image stream
     "kmod",  # coldplug; busybox's modprobe reads no zstd modules
-    "hdparm",  # agent.erase: ATA secure erase
+    "hdparm",  # agent.secure_erase: ATA secure erase
+)
+# Libraries that Python opens by name, beyond those that programs and modules are linked with.
+LIBRARIES = (
+    "libzstd.so.1",  # agent.imaging
 )
 KMOD_NAMES = ("modprobe", "insmod", "rmmod", "lsmod")
 BUSYBOX_NAMES = (
@@ -131,6 +120,7 @@ MODULES = (
     "drivers/usb/storage/usb-storage.ko",
     "drivers/virtio/virtio_balloon.ko",
     "drivers/virtio/virtio_pci.ko",
+    "fs/btrfs",
     "fs/efivarfs",
     "fs/ext4",
     "fs/fat/vfat.ko",
@@ -138,6 +128,7 @@ MODULES = (
     "fs/nls/nls_ascii.ko",
     "fs/nls/nls_cp437.ko",
     "fs/nls/nls_utf8.ko",
+    "fs/xfs",
 )
 
 # Python modules beyond those that the agent's sources import by name: imported lazily by the standard library itself.

@@ -65,9 +65,10 @@ def programs(root: Path, python: Path) -> list[Entry]:
 
 
 def libraries(root: Path, entries: Iterable[Entry]) -> list[Entry]:
-    """Shared libraries that the given entries need, transitively."""
+    """Shared libraries that the recipe names or the given entries need, transitively."""
     found: dict[str, Entry] = {}
-    queue = [name for entry in entries for name in _needed(entry.data)]
+    queue = [*recipe.LIBRARIES]
+    queue += [name for entry in entries for name in _needed(entry.data)]
     while queue:
         soname = queue.pop().rpartition("/")[2]
         if soname in found:

@@ -15,7 +15,7 @@ class BootDirectory(Protocol):
     async def plan_for(
         self, client: Client, *, address: IPv4Address | None, subnet: str, server: IPv4Address
     ) -> BootPlan:
-        """Never raises and never takes longer than about a second: without an answer it falls back by itself."""
+        """Never raises and never takes longer than a few seconds: without an answer it falls back by itself."""
         ...
 
 

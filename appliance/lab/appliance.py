@@ -85,6 +85,11 @@ def initialise(state: Path, *, address: str) -> Login:
     return login
 
 
+def is_ours(state: Path) -> bool:
+    """Was this state directory made by `initialise`?"""
+    return (state / _LOGIN_FILE).exists()
+
+
 def start(rack: Rack, state: Path) -> Running:
     """`rackwright serve` inside the rack; waits until it answers over TLS. Raises LabFailed with its last words."""
     log = rack.run_dir / _LOG_FILE

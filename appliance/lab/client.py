@@ -80,11 +80,12 @@ class Client:
         return self.get(f"/v1/nodes/{quote(ref, safe='')}")
 
     def why(self, ref: str) -> str:
-        """The appliance's own account of a node, as text; empty when it cannot say."""
+        """The appliance's own account of a node, in one sentence where it has one; empty when it cannot say."""
         try:
-            return json.dumps(self.get(f"/v1/nodes/{quote(ref, safe='')}/why"), indent=1)
+            said = self.get(f"/v1/nodes/{quote(ref, safe='')}/why")
         except ApiFailed:
             return ""
+        return str(said.get("sentence") or json.dumps(said))
 
     def timeline(self, ref: str) -> list[Json]:
         """Every event of the node, oldest first."""

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from appliance.domain.errors import RackwrightError
-from appliance.lab import checks, picture, progress, rack, spec, ssh
+from appliance.lab import appliance, checks, picture, progress, rack, spec, ssh
 from appliance.lab.client import ApiFailed
 from appliance.lab.phases import Report, Step
 from appliance.lab.setting import Places, Setting, Stage
@@ -24,7 +24,6 @@ from images import tools
 _STATE = Path("/var/lib/rackwright-demo")
 _RUN = Path("/var/lib/rackwright-lab")
 _CACHE = Path("/var/cache/rackwright")
-_MARKER = "made-by-rackwright-lab"
 OK, FAILED, CANNOT, INTERRUPTED = 0, 1, 77, 130
 
 
@@ -108,18 +107,16 @@ def _down(arguments: argparse.Namespace) -> int:
 def _fresh_state(state: Path) -> None:
     """The demo's machines come blank out of the box, so what an earlier appliance knew of them would be wrong.
 
-    Raises RackwrightError when the directory is somebody's own appliance.
+    Raises RackwrightError when the directory is not one that the lab made.
     """
-    marker = state.with_name(f"{state.name}.{_MARKER}")
-    if state.exists() and any(state.iterdir()) and not marker.exists():
-        raise RackwrightError(
-            f"{state} is not a demo's state directory",
-            why="the demo begins with an empty one, and this holds something else",
-            next_step="name another one with --state",
-        )
-    state.parent.mkdir(parents=True, exist_ok=True)
-    marker.touch()
-    shutil.rmtree(state, ignore_errors=True)
+    if state.exists() and any(state.iterdir()):
+        if not appliance.is_ours(state):
+            raise RackwrightError(
+                f"{state} is not a demo's state directory",
+                why="the demo begins with an empty one, and this was not made, or not finished, by a demo",
+                next_step="name another one with --state, or remove it",
+            )
+        shutil.rmtree(state)
 
 
 def _write_json(file: Path | None, report: Report, setup: Sequence[Step]) -> None:

@@ -66,7 +66,9 @@ class Hardware:
         self._lock = threading.RLock()
         self._running: _Running | None = None
         self._orders_given = 0
+        self._orders_at_reset = 0
         self._resets_seen = 0
+        self._reset_seen = threading.Event()
         self._is_settled = True
         self._sink: Callable[[bytes], None] | None = None
         self._keeper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="keeper")
@@ -105,7 +107,11 @@ class Hardware:
         self._order.used()
 
     def reset(self) -> None:
+        """Returns once the machine is in its reset, so that an order given next is for the boot after this one."""
+        self._reset_seen.clear()
         self._command("system_reset")
+        if self.is_on():
+            self._reset_seen.wait(_QUIT_LIMIT_S)
 
     def soft_off(self) -> None:
         self._command("system_powerdown")
@@ -117,7 +123,8 @@ class Hardware:
         with self._lock:
             self._order.once, self._order.persistent = once, persistent
             self._orders_given += 1
-            self._keeper.submit(self._apply_order).result()
+            if self._is_settled:
+                self._keeper.submit(self._apply_order).result()
 
     def console_write(self, data: bytes) -> None:
         running = self._running
@@ -156,6 +163,9 @@ class Hardware:
             qmp_ours.close()
             raise StartFailed(f"{self._spec.name}: QEMU did not start; see {self._directory / 'qemu.log'}") from cause
         self._running = running
+        # A reset of the boot before, still settling, is none of this one's.
+        self._resets_seen += 1
+        self._is_settled = True
         # The order of this POST was fixed before QMP answered. Set that of the next one now, so that a reboot of the
         # guest's own does not boot the override again.
         self._order.used()
@@ -178,18 +188,20 @@ class Hardware:
             self._resets_seen += 1
             if self._is_settled:
                 self._is_settled = False
+                self._orders_at_reset = self._orders_given
                 if data.get("guest"):
                     self._tell(PowerEvent.SELF_RESET)
-            timer = threading.Timer(_SETTLE_S, self._settle, (self._resets_seen, self._orders_given))
+            timer = threading.Timer(_SETTLE_S, self._settle, (self._resets_seen,))
             timer.daemon = True
             timer.start()
+            self._reset_seen.set()
 
-    def _settle(self, resets_seen: int, orders_given: int) -> None:
+    def _settle(self, resets_seen: int) -> None:
         """The order of the POST under way is fixed; drop what it used, unless the BMC has given another order since."""
         if resets_seen != self._resets_seen:
             return
         self._is_settled = True
-        if orders_given == self._orders_given:
+        if self._orders_at_reset == self._orders_given:
             self._order.used()
         try:
             self._keeper.submit(self._apply_order)

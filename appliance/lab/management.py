@@ -2,15 +2,15 @@
 
 import threading
 import uuid
+from collections.abc import Callable
 from pathlib import Path
-
-from bmc.virtual.sel import Event
-from bmc.virtual.server import VirtualBmc
 
 from appliance.lab.hardware import Hardware, PowerEvent
 from appliance.lab.spec import NodeSpec
 from bmc.types import LanInfo
 from bmc.virtual import kcs
+from bmc.virtual.sel import Event
+from bmc.virtual.server import VirtualBmc
 
 # IPMI 2.0 table 42-3: power unit, and "system boot / restart initiated" with its offsets.
 _POWER_UNIT = 0x09
@@ -26,7 +26,7 @@ class Management:
 
     def __init__(self, node: NodeSpec, hardware: Hardware, *, kcs_path: Path) -> None:
         self._kcs_path = kcs_path
-        self._kcs: kcs.KcsServer | None = None
+        self._close_kcs: Callable[[], None] | None = None
         self._lock = threading.Lock()
         self._bmc = VirtualBmc(
             hardware,
@@ -41,22 +41,21 @@ class Management:
     def start(self) -> None:
         """Raises OSError when the address or the KCS socket cannot be bound."""
         with self._lock:
-            if self._kcs is not None:
+            if self._close_kcs is not None:
                 return
             self._bmc.start()
-            self._kcs_path.unlink(missing_ok=True)
-            self._kcs = kcs.attach(self._kcs_path, self._bmc)
+            self._close_kcs = kcs.attach(self._kcs_path, self._bmc)
 
     def stop(self) -> None:
         with self._lock:
-            if self._kcs is None:
+            if self._close_kcs is None:
                 return
-            self._kcs.close()
-            self._kcs = None
+            self._close_kcs()
+            self._close_kcs = None
             self._bmc.stop()
 
     def is_running(self) -> bool:
-        return self._kcs is not None
+        return self._close_kcs is not None
 
     def record(self, event: PowerEvent) -> None:
         """What the machine did without being told by this BMC; the BMC logs its own commands itself."""

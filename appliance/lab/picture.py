@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from appliance.lab.phases import MachineReport, Phase
 
-_NAME_WIDTH = 16
-_LEAST_SPAN_S = 0.5
-_MOST_SPANS = 8
+_NAME_WIDTH = 26
+_LEAST_SPAN_S = 1.0
+_MOST_SPANS = 12
 
 
 def timeline(report: MachineReport, *, width: int = 100, is_unicode: bool = True) -> list[str]:

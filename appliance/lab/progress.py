@@ -1,6 +1,7 @@
 """What the story shows while it runs: a live table on a terminal, plain lines in a pipe. Both go to standard error."""
 
 import os
+import re
 import sys
 import threading
 import time
@@ -12,6 +13,9 @@ from appliance.lab.phases import Phase
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+
+_NUMBER = re.compile(r"[0-9.]+ ?%?")
 
 
 class Progress(Protocol):

@@ -101,7 +101,7 @@ def _firmware(spec: NodeSpec) -> list[str]:
     if not spec.is_uefi:
         return ["-machine", "pc,graphics=off"]
     return [
-        *["-machine", "q35"],
+        *["-machine", "q35,smm=off"],
         *["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF_CODE}"],
         *["-drive", f"if=pflash,format=raw,unit=1,file={VARS_FILE}"],
     ]

@@ -24,6 +24,7 @@ from images import tools
 _READY_LIMIT_S = 30.0
 _POLL_S = 0.03
 _LOG_FILE = "machine.log"
+_CONSOLE_BYTES = 1024 * 1024
 # ECMA-48 §5.4: control sequences, as firmware and GRUB paint with.
 _ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 CONSOLE_FILE = "console.log"
@@ -69,6 +70,10 @@ class Rack:
 
     def console_tail(self, name: str, lines: int = 30) -> list[str]:
         return tail(self.directory(name) / CONSOLE_FILE, lines)
+
+    def console_text(self, name: str) -> str:
+        """The newest MiB of what the machine wrote to its serial port, with ends of lines made uniform."""
+        return newest(self.directory(name) / CONSOLE_FILE, _CONSOLE_BYTES).replace("\r\n", "\n")
 
     def forward(self, address: str, port: int, *, listen_port: int = 0) -> int:
         """A port on the host's 127.0.0.1 that leads to address:port inside; the same one when it exists already."""
@@ -204,15 +209,20 @@ def status(run_dir: Path) -> dict[str, Any]:
 
 def tail(path: Path, lines: int) -> list[str]:
     """The last lines of a log or console, without control characters."""
-    try:
-        with path.open("rb") as log:
-            log.seek(max(0, path.stat().st_size - 200 * lines - 4096))
-            text = log.read().decode(errors="replace")
-    except FileNotFoundError:
-        return []
+    text = newest(path, 200 * lines + 4096)
     text = _ESCAPE.sub("", text)
     clean = "".join(c if c.isprintable() or c == "\n" else "" for c in text.replace("\r\n", "\n").replace("\r", "\n"))
     return [line for line in clean.split("\n") if line.strip()][-lines:]
+
+
+def newest(path: Path, size_bytes: int) -> str:
+    """The end of a log; empty when there is none."""
+    try:
+        with path.open("rb") as log:
+            log.seek(max(0, path.stat().st_size - size_bytes))
+            return log.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ""
 
 
 def _begin(rack: spec.RackSpec, run_dir: Path) -> Ledger:

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from appliance.domain.clock import Clock, system_clock
-from appliance.lab import phases, ssh
+from appliance.lab import guest, phases, ssh
 from appliance.lab.client import ApiFailed, Client, Json
 from appliance.lab.errors import LabFailed, StoryFailed
 from appliance.lab.phases import MachineReport, Phase, Report, Step
@@ -116,7 +116,9 @@ class Chapter:
                 self._verb("undeploy", "available", None)
         except (StoryFailed, ApiFailed, LabFailed, tools.ToolFailed, tools.ToolMissing) as fault:
             self._explain(fault)
-        self._report.spans = phases.spans(self._events_or_none(), begin=self._begin)
+        console = self._story.rack.console_text(self._spec.name)
+        timed = phases.spans(self._events_or_none(), begin=self._begin)
+        self._report.spans = [*timed, *guest.first_boot(console, begin=self._begin)]
         return self._report
 
     def _boot(self) -> None:

@@ -185,7 +185,9 @@ class Client:
                 f"its certificate is not one we trust ({text.rpartition('CERTIFICATE_VERIFY_FAILED] ')[2][:160]})",
                 "give the appliance's tls/ca.pem with --ca, or --state DIR on the appliance itself",
             )
-        if isinstance(cause, urllib3.exceptions.TimeoutError):
+        # NewConnectionError (refused, no such host) is a kind of time-out in urllib3 2.
+        is_late = isinstance(cause, urllib3.exceptions.TimeoutError)
+        if is_late and not isinstance(cause, urllib3.exceptions.NewConnectionError):
             return Unreachable(self.url, "no answer in time", "see whether it is busy: rackwright doctor")
         reason = getattr(cause, "reason", None) or cause.__cause__ or cause
         return Unreachable(
@@ -214,7 +216,7 @@ def _reply(response: urllib3.BaseHTTPResponse, *, read: bool) -> Reply:
         try:
             body = json.loads(raw)
         except ValueError as cause:
-            raise Unreachable("the URL given", "the answer is not the JSON it claims to be") from cause
+            raise ApiError(502, code="nonsense", message="the answer is not the JSON that it claims to be") from cause
     elif raw:
         body = raw.decode("utf-8", "replace")
     return Reply(status=response.status, body=body, headers=headers)

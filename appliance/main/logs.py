@@ -40,7 +40,10 @@ def hide_secrets(text: str) -> str:
 
 
 class Line(logging.Formatter):
-    """One record, one line: `2026-01-31T12:00:00.123Z INFO control appliance.flows.engine: step done …`."""
+    """One record, one line: `2026-01-31T12:00:00.123Z INFO control appliance.flows.engine: step done …`.
+
+    Only a traceback has lines of its own, each marked so that nothing in it passes for a record.
+    """
 
     def __init__(self, process: str, *, as_json: bool) -> None:
         super().__init__()
@@ -49,14 +52,13 @@ class Line(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
-        message = record.getMessage()
-        if record.exc_info:
-            message = f"{message}\n{self.formatException(record.exc_info)}"
-        message = hide_secrets(message[: 2 * MAX_LINE])[:MAX_LINE]
+        message = hide_secrets(record.getMessage()[: 2 * MAX_LINE])[:MAX_LINE]
+        trace = hide_secrets(self.formatException(record.exc_info)[-MAX_LINE:]) if record.exc_info else ""
         if self._as_json:
             fields = {"at": stamp, "level": record.levelname, "process": self._process, "logger": record.name}
-            return json.dumps({**fields, "message": message})
-        return f"{stamp} {record.levelname} {self._process} {record.name}: {message.translate(_CONTROLS)}"
+            return json.dumps({**fields, "message": message, **({"trace": trace} if trace else {})})
+        line = f"{stamp} {record.levelname} {self._process} {record.name}: {message.translate(_CONTROLS)}"
+        return "\n".join([line, *(f"    | {part.translate(_CONTROLS)}" for part in trace.splitlines())])
 
 
 class RotatingFile:

@@ -191,7 +191,11 @@ def _is_alive(process: int) -> bool:
 def _has_open(process: int, path: Path) -> bool:
     """Does this process hold the file open? A number that was given to a stranger does not."""
     with suppress(OSError):
-        return any(one.resolve() == path for one in Path(f"/proc/{process}/fd").iterdir()) if process > 0 else False
+        return (
+            any(one.resolve() == path.resolve() for one in Path(f"/proc/{process}/fd").iterdir())
+            if process > 0
+            else False
+        )
     return False
 
 

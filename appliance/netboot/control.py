@@ -16,7 +16,7 @@ from pxe.types import Action, BootPlan, Client
 
 log = logging.getLogger(__name__)
 
-_PLAN_S = 1.0
+_PLAN_S = 3.0  # firmware asks again after four seconds
 _SCRIPT_S = 5.0
 _PUSH_S = 10.0
 _LARGEST_REPLY = 32 << 20

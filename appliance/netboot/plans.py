@@ -1,4 +1,5 @@
-"""What shall this machine boot: control's answer, kept for two seconds; without control, the harmless choice.
+"""What shall this machine boot: control's answer, kept for two seconds. When control does not answer, its answer of the
+last minute, so that a busy moment does not end a boot; failing that, the harmless choice.
 
 Firmware asks two to four times per boot, and a storm of machines must not become a storm of questions. Fulfils
 `pxe.needs.BootDirectory`.
@@ -17,6 +18,7 @@ from pxe.types import Action, BootPlan, Client, Mac
 log = logging.getLogger(__name__)
 
 _KEEP_S = 2.0
+_STALE_S = 60.0
 _KEPT_PLANS = 4096
 
 
@@ -35,6 +37,7 @@ class Plans:
         self._knows = knows
         self._clock = clock
         self._kept: OrderedDict[tuple[Client, str], tuple[float, BootPlan]] = OrderedDict()
+        self._forgotten_at = float("-inf")
         self._asking: dict[tuple[Client, str], asyncio.Task[BootPlan]] = {}
 
     async def plan_for(
@@ -42,7 +45,7 @@ class Plans:
     ) -> BootPlan:
         key = (client, subnet)
         kept = self._kept.get(key)
-        if kept is not None and kept[0] > self._clock():
+        if kept is not None and self._clock() - kept[0] < _KEEP_S and not self._is_stale(kept[0]):
             return kept[1]
         task = self._asking.get(key)
         if task is None:
@@ -53,17 +56,24 @@ class Plans:
 
     def forget(self) -> None:
         """Control changed something: ask again."""
-        self._kept.clear()
+        self._forgotten_at = self._clock()
+
+    def _is_stale(self, asked_at: float) -> bool:
+        return asked_at <= self._forgotten_at
 
     async def _ask(self, key: tuple[Client, str], address: IPv4Address | None, server: IPv4Address) -> BootPlan:
         client, subnet = key
+        asked_at = self._clock()
         try:
             plan = await self._source.plan(client, address=address, subnet=subnet, server=server)
         except ControlDown as fault:
-            plan = self._fallback(client.mac)
+            kept = self._kept.get(key)
+            is_fresh = kept is not None and self._clock() - kept[0] < _STALE_S
+            plan = kept[1] if kept is not None and is_fresh else self._fallback(client.mac)
             log.warning("boot plan not known mac=%s action=%s fault=%s", client.mac, plan.action, fault)
+            return plan
         self._kept.pop(key, None)
-        self._kept[key] = (self._clock() + _KEEP_S, plan)
+        self._kept[key] = (asked_at, plan)
         if len(self._kept) > _KEPT_PLANS:
             self._kept.popitem(last=False)
         return plan

@@ -35,7 +35,7 @@ from pxe.types import Lease, Mac
 log = logging.getLogger(__name__)
 
 _WAIT_S = 25
-_RETRY_S = 5.0
+_RETRY_S = 2.0
 _NAMES_REFRESH_S = 60.0
 _LONGEST_PAUSE_S = 5.0
 _LAST_PUSH_S = 2.0
@@ -118,6 +118,7 @@ class Netboot:
 
     def health(self) -> Mapping[str, object]:
         faults = [*self.listeners.faults.values(), *self._scopes.faults.values()]
+        faults += [self._dhcp.storage_fault] if self._dhcp.storage_fault else []
         return {
             "status": "ok" if not faults else "degraded",
             "control": "up" if self._is_control_up else "down",
@@ -132,7 +133,8 @@ class Netboot:
         pause_s = 0.2
         while True:
             try:
-                body = await self._control.config(revision=self._config.revision, wait_s=_WAIT_S)
+                wait_s = _WAIT_S if self._is_control_up else 0  # the first answer also tells that control is back
+                body = await self._control.config(revision=self._config.revision, wait_s=wait_s)
                 if not self._is_control_up:
                     log.info("control is up revision=%s", self._config.revision)
                 self._is_control_up = True
@@ -173,6 +175,7 @@ class Netboot:
             return list(self._store.load())
         except StorageFault as fault:
             log.error("%s", fault)  # noqa: TRY400  (the disk, not a bug)
+            self._dhcp.storage_fault = str(fault)
             return []
 
     async def _follow_changes(self) -> None:

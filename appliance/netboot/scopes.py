@@ -22,24 +22,32 @@ class Scopes:
         self.networks: Mapping[str, Sequence[Network]] = {}
 
     def arrange(self, config: NetbootConfig, interfaces: Mapping[str, Interface]) -> Mapping[str, Sequence[Network]]:
-        """Networks by interface, made from the leases as they are at this moment."""
-        known = [lease for book in self._books.values() for lease in book.leases()]
-        served = {lease.subnet for lease in known} | set(self._books)
-        leases = known + [lease for lease in self._leases if lease.subnet not in served]
+        """Networks by interface. A subnet that did not change keeps its book, with its offers and its quarantine."""
+        former = self._books
+        leases = self._all_leases()
         self._leases = leases
         self._books, self._faults = {}, {}
         networks: dict[str, list[Network]] = {}
         for subnet in config.subnets:
             server = server_address(subnet, interfaces)
-            self._books[subnet.name] = AddressBook(subnet, leases, taken=[server] if server is not None else [])
+            book = former.get(subnet.name)
+            if book is None or book.subnet != subnet or server not in (None, *book.taken):
+                book = AddressBook(subnet, leases, taken=[server] if server is not None else [])
+            self._books[subnet.name] = book
             if server is None:
                 self._faults[subnet.name] = _missing(subnet, interfaces)
                 continue
             place = Place(subnet=subnet, server=server, http_port=self._http_port)
-            net = Network(book=self._books[subnet.name], place=place, hostnames=config.hostnames)
-            networks.setdefault(subnet.interface, []).append(net)
+            networks.setdefault(subnet.interface, []).append(
+                Network(book=book, place=place, hostnames=config.hostnames)
+            )
         self.networks = networks
         return networks
+
+    def _all_leases(self) -> list[Lease]:
+        """Of the books, and of subnets that were not served lately."""
+        known = [lease for book in self._books.values() for lease in book.leases()]
+        return known + [lease for lease in self._leases if lease.subnet not in self._books]
 
     @property
     def faults(self) -> Mapping[str, str]:

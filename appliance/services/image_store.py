@@ -31,7 +31,7 @@ _TOKEN = "image-token"  # noqa: S105  (a vault context, not a secret)
 class Packer(Protocol):
     """Turns a received file into what agents fetch. Raises ImageRefused with a sentence for people."""
 
-    def __call__(self, source: Path, into: Path) -> "Packed": ...
+    def __call__(self, source: Path, into: Path, *, sha256: str) -> "Packed": ...
 
 
 class Packed(Protocol):
@@ -98,6 +98,10 @@ class ImageStore:
                     )
             row.sha256, row.size_bytes, row.updated_at = digest, size, self._clock()
 
+    def _sha256(self, uuid: str) -> str:
+        with self._database.read() as session:
+            return session.scalars(select(Image.sha256).where(Image.uuid == uuid)).one() or ""
+
     def _kill(self, uuid: str, problem: str) -> None:
         with self._database.write() as session:
             row = session.scalar(select(Image).where(Image.uuid == uuid))
@@ -115,7 +119,7 @@ class ImageStore:
         try:
             shutil.rmtree(folder / "stream", ignore_errors=True)
             (folder / "stream").mkdir()
-            packed = self._pack(folder / "upload", folder / "stream")
+            packed = self._pack(folder / "upload", folder / "stream", sha256=self._sha256(uuid))
         except (RackwrightError, OSError) as cause:
             problem = "the appliance's disk is full" if isinstance(cause, OSError) else str(cause)
             shutil.rmtree(folder, ignore_errors=True)

@@ -44,6 +44,7 @@ class FaultyExecution:
         self._random = random.Random(faults.seed)  # noqa: S311  a reproducible drill, not a secret
         self._refusals = 0
         self.executed: list[Command] = []
+        self.answers_due = self.most_answers_due = 0
 
     def set(self, faults: Faults) -> None:
         self.faults, self._refusals = faults, 0

@@ -15,6 +15,7 @@ from bmc.virtual.controller import GUEST, Controller
 from bmc.virtual.faults import Faults, FaultyExecution, Hang
 from bmc.virtual.needs import Machine
 from bmc.virtual.sel import Event
+from bmc.virtual.session_commands import SESSION_COMMANDS
 from bmc.virtual.sessions import Datagram, Peer, Sessions
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class VirtualBmc:
         )
         self.controller.console_sink = self._console_bytes
         self._execution = FaultyExecution(self.controller, faults or Faults())
-        self._sessions = Sessions(self.controller, execute=self._execution.execute)
+        self._sessions = Sessions(self.controller, SESSION_COMMANDS, execute=self._execution.execute)
         self._given_loop = loop
         self._loop: BmcLoop | None = None
         self._endpoint: _Endpoint | None = None
@@ -138,6 +139,11 @@ class VirtualBmc:
         """The last commands that came over the network, as (network function, command)."""
         return self._execution.executed
 
+    @property
+    def most_answers_due(self) -> int:
+        """How many requests were under way at once at most; 1 from a console that keeps to one conversation."""
+        return self._execution.most_answers_due
+
     def set_faults(self, faults: Faults) -> None:
         self._execution.set(faults)
 
@@ -177,23 +183,27 @@ class _Endpoint(asyncio.DatagramProtocol):
             out = self._sessions.receive(data, (addr[0], addr[1]), time.monotonic())
         except Hang:
             return
-        self._send(out)
+        self._execution.answers_due += len(out)
+        self._execution.most_answers_due = max(self._execution.most_answers_due, self._execution.answers_due)
+        self._send(out, is_answer=True)
 
     def console_bytes(self, data: bytes) -> None:
         self._send(self._sessions.console_bytes(data, time.monotonic()))
 
-    def _send(self, out: list[Datagram]) -> None:
+    def _send(self, out: list[Datagram], *, is_answer: bool = False) -> None:
         for datagram, peer in out:
             if self._execution.is_lost():
+                self._execution.answers_due -= is_answer
                 continue
             spoiled = self._execution.spoil(datagram)
             if self._execution.faults.delay_s:
-                self._loop.call_later(self._execution.faults.delay_s, self._transmit, spoiled, peer)
+                self._loop.call_later(self._execution.faults.delay_s, self._transmit, spoiled, peer, is_answer)
             else:
-                self._transmit(spoiled, peer)
+                self._transmit(spoiled, peer, is_answer)
         self._arm()
 
-    def _transmit(self, datagram: bytes, peer: Peer) -> None:
+    def _transmit(self, datagram: bytes, peer: Peer, is_answer: bool) -> None:  # noqa: FBT001  a timer calls it
+        self._execution.answers_due -= is_answer
         transport = self.elsewhere or self._transport
         if transport is not None and not transport.is_closing():
             transport.sendto(datagram, peer)

@@ -42,7 +42,8 @@ class AddressBook:
     def __init__(self, subnet: Subnet, leases: Iterable[Lease], *, taken: Iterable[IPv4Address] = ()) -> None:
         self.subnet = subnet
         self._first, self._last = int(subnet.pool_start), int(subnet.pool_end)
-        self._never = {int(address) for address in taken}
+        self.taken = frozenset(taken)
+        self._never = {int(address) for address in self.taken}
         if subnet.gateway is not None:
             self._never.add(int(subnet.gateway))
         self._never |= {int(subnet.network.network_address), int(subnet.network.broadcast_address)}

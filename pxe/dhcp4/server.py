@@ -19,11 +19,11 @@ from pxe.dhcp4 import options as opt
 from pxe.dhcp4 import packet as frame
 from pxe.dhcp4.classify import classify
 from pxe.dhcp4.conversation import Answer, Network, Question
-from pxe.dhcp4.options import MessageType
+from pxe.dhcp4.notes import Notes
 from pxe.dhcp4.packet import Packet
 from pxe.errors import MalformedPacket, PxeError, StorageFault
 from pxe.limits import KeyedRate
-from pxe.needs import BootDirectory, EventValue, Journal, LeaseBook
+from pxe.needs import BootDirectory, Journal, LeaseBook
 from pxe.types import BootPlan, Client, Lease, Stage
 
 log = logging.getLogger(__name__)
@@ -34,9 +34,6 @@ _READS_PER_WAKE = 64
 _QUEUE_LIMIT = 4096
 _PLANS_LIMIT = 512
 _BIGGEST = 4096
-
-_REQUEST_EVENT = {MessageType.DISCOVER: "dhcp.discover", MessageType.REQUEST: "dhcp.request"}
-_REPLY_EVENT = {MessageType.OFFER: "dhcp.offer", MessageType.ACK: "dhcp.ack", MessageType.NAK: "dhcp.nak"}
 
 
 @dataclass(slots=True)
@@ -78,9 +75,10 @@ class DhcpServer:
     ) -> None:
         """clock: Unix seconds. told: hears of every lease that became durable. port: others than 67 are for tests."""
         self.counters = Counters()
+        self.storage_fault = ""  # why the disk refused the last batch; empty once it takes one again
         self._plans = plans
         self._leases = leases
-        self._journal = journal
+        self._notes = Notes(journal)
         self._clock = clock
         self._told = told
         self._port = port
@@ -160,7 +158,7 @@ class DhcpServer:
             return
         client = classify(request)
         item = _Waiting(request, client, None, net, interface)
-        self._note_request(item, kind)
+        self._notes.request(item.client, kind, subnet=item.net.place.subnet.name, interface=interface)
         if client.stage is Stage.OTHER:
             self._enqueue(item)
         elif len(self._asking) < _PLANS_LIMIT:
@@ -211,18 +209,30 @@ class DhcpServer:
             item.net = net
         return net is not None
 
-    async def _answer_batch(self, batch: list[_Waiting]) -> None:
-        answers = [self._decide(item, durable=True) for item in batch]
-        changes = [change for found in answers for change in found.changes]
-        if changes:
-            try:
-                await asyncio.get_running_loop().run_in_executor(None, self._leases.apply, changes)
-            except StorageFault as fault:
-                self.counters.storage_faults += 1
-                log.error("leases not written count=%d fault=%s", len(changes), fault)  # noqa: TRY400  (no bug of ours)
-                self._undo(batch, answers)
-                answers = [self._decide(item, durable=False) for item in batch]
-        for item, found in zip(batch, answers, strict=True):
+    async def _answer_batch(self, batch: Sequence[_Waiting]) -> None:
+        """Answers that promise nothing new leave at once, the others after the commit."""
+        promises: list[tuple[_Waiting, Answer]] = []
+        for item in batch:
+            found = self._decide(item, durable=True)
+            if found.changes:
+                promises.append((item, found))
+            else:
+                self._finish(item, found)
+        if not promises:
+            return
+        changes = [change for _, found in promises for change in found.changes]
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self._leases.apply, changes)
+        except StorageFault as fault:
+            self.counters.storage_faults += 1
+            self.storage_fault = str(fault)
+            log.error("leases not written count=%d fault=%s", len(changes), fault)  # noqa: TRY400  (no bug of ours)
+            for item, found in reversed(promises):
+                item.net.book.undo(found.changes)
+            promises = [(item, self._decide(item, durable=False)) for item, _ in promises]
+        else:
+            self.storage_fault = ""
+        for item, found in promises:
             self._finish(item, found)
 
     def _decide(self, item: _Waiting, *, durable: bool) -> Answer:
@@ -241,13 +251,11 @@ class DhcpServer:
             self.counters.malformed += 1
             return conversation.silence(str(fault))
 
-    def _undo(self, batch: Sequence[_Waiting], answers: Sequence[Answer]) -> None:
-        for item, found in zip(reversed(batch), reversed(answers), strict=True):
-            item.net.book.undo(found.changes)
-
     def _finish(self, item: _Waiting, found: Answer) -> None:
         if found.kind is not None:
             self._send(item, found)
+        elif found.changes:
+            log.warning("dhcp lease ended mac=%s why=%s", item.client.mac, found.why)
         else:
             self.counters.silent += 1
             log.info("dhcp silent mac=%s why=%s", item.client.mac, found.why)
@@ -268,38 +276,4 @@ class DhcpServer:
             log.info("dhcp reply not sent mac=%s to=%s fault=%s", item.client.mac, host, fault)
             return
         self.counters.answered += 1
-        self._note_reply(item, found)
-
-    # -- journal
-
-    def _note_request(self, item: _Waiting, message: MessageType) -> None:
-        kind = _REQUEST_EVENT.get(message)
-        if kind is None:
-            return
-        client = item.client
-        data: dict[str, EventValue] = {
-            "stage": client.stage.value,
-            "firmware": client.firmware.value,
-            "architecture": client.architecture,
-            "subnet": item.net.place.subnet.name,
-            "interface": item.interface,
-        }
-        self._journal.record(kind, client.mac, f"{kind[5:].upper()} from {client.stage.value}", data)
-
-    def _note_reply(self, item: _Waiting, found: Answer) -> None:
-        kind = _REPLY_EVENT[found.kind] if found.kind is not None else ""
-        mac = item.client.mac
-        data: dict[str, EventValue] = {
-            "stage": item.client.stage.value,
-            "address": str(found.address) if found.address is not None else None,
-            "boot_file": found.boot_file,
-            "why": found.why,
-            "subnet": item.net.place.subnet.name,
-        }
-        if item.plan is not None:
-            data["action"] = item.plan.action.value
-        message = f"{kind[5:].upper()} {found.address or ''}: {found.why}"
-        if found.boot_file is not None:
-            message += f"; boots {found.boot_file}"
-        log.info("%s mac=%s address=%s file=%s why=%s", kind, mac, found.address, found.boot_file, found.why)
-        self._journal.record(kind, mac, message, data)
+        self._notes.reply(item.client, found, plan=item.plan, subnet=item.net.place.subnet.name)

@@ -4,8 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
-from bmc.registry import Connections
-
 from appliance.config import Config
 from appliance.domain.access import Role
 from appliance.domain.boot import Discovery
@@ -14,6 +12,7 @@ from appliance.models.database import Database
 from appliance.services import identity
 from appliance.services.discovery import Policy
 from appliance.services.image_store import ImageStore
+from bmc.registry import Connections
 from bmc.types import BmcTarget
 from tests.fakes.rack import NOW, vault
 
@@ -31,7 +30,8 @@ class Appliance:
         )
         self.context = Context(
             state=state, config=Config(state=state), database=database, vault=self.vault, clock=self.clock,
-            connect=self.connect, background=ThreadPoolExecutor(1), discovery=Policy(discovery=Discovery.ENROLL, in_band_bmc=True),
+            connect=self.connect, background=ThreadPoolExecutor(1),
+            discovery=Policy(discovery=Discovery.ENROLL, in_band_bmc=True),
             images=self.images, doctor=lambda _session: [], ca_fingerprint="ab" * 32, login_policy=identity.Policy(),
         )  # fmt: skip
 
@@ -41,7 +41,7 @@ class Appliance:
     def connect(self, node):
         return self.connections.connect(BmcTarget(driver=node.driver, address=node.uuid, options=node.driver_options))
 
-    def _pack(self, source: Path, into: Path):
+    def _pack(self, source: Path, into: Path, *, sha256: str):
         """A packer that only keeps the bytes: what packing does is tested in tests/images."""
         (into / "image.data").write_bytes(source.read_bytes())
         size = source.stat().st_size

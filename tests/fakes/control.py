@@ -29,6 +29,7 @@ class FakeControl:
     events: list[Json] = field(default_factory=list)
     leases: list[Json] = field(default_factory=list)
     calls_home: list[Json] = field(default_factory=list)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def start(self, socket_path: Path) -> None:
         """Listen; returns when it does."""
@@ -48,8 +49,8 @@ class FakeControl:
 
         def apply() -> None:
             self.config = {**self.config, **changes}
-            self._changed.set()
-            self._changed = asyncio.Event()
+            changed, self._changed = self._changed, asyncio.Event()
+            changed.set()
 
         self._loop.call_soon_threadsafe(apply)
 
@@ -122,7 +123,7 @@ class FakeControl:
 def netboot_config(interface: str, *, cidr: str = "10.77.0.0/24", **changes: Any) -> dict[str, Any]:
     """One subnet `lab` with the pool .100 to .180."""
     stem = cidr.rsplit(".", 1)[0]
-    subnet = {
+    subnet: dict[str, Any] = {
         "name": "lab",
         "cidr": cidr,
         "pool_start": f"{stem}.100",

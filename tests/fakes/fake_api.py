@@ -42,7 +42,7 @@ WAYS: dict[str, list[Json]] = {
         *(
             {"provision_state": "deploying", "progress": {"phase": "write image", "done": done * 100 * MIB,
              "total": 300 * MIB, "unit": "bytes", "message": None}}
-            for done in range(4)
+            for done in (0, 1, 3)
         ),
         {"provision_state": "wait call-back", "progress": None,
          "waiting": {"for": "call-home", "since": NOW, "deadline": NOW, "then": "deploy failed"}},
@@ -131,7 +131,7 @@ class FakeApi:
     def _login(self, body: Json) -> Json:
         if body["password"] != self.password:
             raise Refusal(401, "unauthenticated", "the user name or the password is wrong")
-        token = f"token-{len(self.tokens)}"
+        token = f"token-{len(self.requests)}"
         self.tokens.add(token)
         return {"token": token, "expires_at": "2026-03-02T12:00:00Z", "must_change": self.must_change}
 
@@ -139,6 +139,7 @@ class FakeApi:
         if body["old"] != self.password:
             raise Refusal(403, "forbidden", "the old password is wrong")
         self.password, self.must_change = body["new"], False
+        self.tokens.clear()
         return 204, None
 
     def _logout(self, *_: Any) -> tuple[int, Any]:
@@ -171,8 +172,9 @@ class FakeApi:
             del self.nodes[node["uuid"]]
             return 204, None
         if method == "PATCH":
-            node["bmc"].update(_masked(body.pop("bmc", {})))
-            node.update(body)
+            if "bmc" in body:
+                node["bmc"] = {"verified_at": None, **_masked(body["bmc"])}
+            node.update({key: value for key, value in body.items() if key != "bmc"})
         return 200, self._step(node)
 
     def _create(self, body: Json) -> Json:
@@ -303,17 +305,28 @@ class FakeApi:
             return 204, None
         return 200, self._page(self.sightings, query)
 
+    def _leases(self, _method: str, _rest: list[str], query: dict[str, str], _body: Any) -> tuple[int, Any]:
+        lease = {
+            "address": "10.20.0.7",
+            "mac": "52:54:00:00:00:01",
+            "hostname": "n1",
+            "subnet": "r1",
+            "expires_at": NOW,
+        }
+        return 200, self._page([lease], query)
+
     def _flows(self, _method: str, rest: list[str], query: dict[str, str], _body: Any) -> tuple[int, Any]:
+        step = {"at": NOW, "step": "check image", "kind": "step.done", "message": "ok", "duration_s": 0.2}
         flow = {"uuid": "f-1", "kind": "deploy", "node": "n1", "status": "active", "step": "write image",
-                "waiting": {"for": "agent.command"}, "deadline": NOW, "steps": []}  # fmt: skip
+                "waiting": {"for": "agent.command"}, "deadline": NOW, "steps": [step]}  # fmt: skip
         return (200, flow) if rest else (200, self._page([flow], query))
 
     def _events(self, _method: str, _rest: list[str], query: dict[str, str], _body: Any) -> tuple[int, Any]:
-        limit = int(query.get("limit", "100"))
-        after = query.get("after")
+        limit = int(query.get("limit") or query.get("last") or "200")
+        after = int(query.get("after", "0"))
         fit = [event for event in self.events if query.get("node") in {None, event["node"]}]
-        items = fit[-limit:] if after is None else [event for event in fit if event["id"] > int(after)][:limit]
-        return 200, {"items": items, "next": items[-1]["id"] if items else int(after or len(self.events))}
+        items = fit[-limit:] if "last" in query else [event for event in fit if event["id"] > after][:limit]
+        return 200, {"items": items, "next": items[-1]["id"] if items else after}
 
     def _page(self, items: list[Json], query: dict[str, str]) -> Json:
         start = int(query.get("marker") or 0)
@@ -337,6 +350,7 @@ def _masked(bmc: Json) -> Json:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     api: FakeApi
 
     def _serve(self) -> None:

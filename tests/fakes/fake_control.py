@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import TCPServer
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -142,8 +143,7 @@ class _Server(ThreadingHTTPServer):
 
     def server_bind(self) -> None:
         # Not HTTPServer's, which asks DNS for our own name.
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
+        TCPServer.server_bind(self)
 
     def process_request(self, request, client_address) -> None:
         self.open.add(request)

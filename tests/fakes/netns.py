@@ -35,11 +35,9 @@ class Netns:
     def ip(self, *words: str) -> None:
         _ip("-n", self.name, *words)
 
-    def client_port(self, name: str) -> None:
-        """A pair of interfaces: `name` for a client program, its peer on the bridge."""
-        self.ip("link", "add", name, "type", "veth", "peer", "name", f"{name}p")
-        self.ip("link", "set", f"{name}p", "master", "br0", "up")
-        self.ip("link", "set", name, "up")
+    def guest(self, mac: str) -> "Guest":
+        """A machine without QEMU: a namespace of its own with `eth0` on our bridge."""
+        return Guest(self, mac)
 
     def run(self, *argv: str, timeout: float = 20) -> str:
         return subprocess.run(
@@ -69,6 +67,39 @@ class Netns:
                 time.sleep(0.1)
             else:
                 return process
+
+    def close(self) -> None:
+        subprocess.run(["ip", "netns", "del", self.name], check=False, capture_output=True)
+
+
+class Guest:
+    def __init__(self, rack: Netns, mac: str) -> None:
+        self.name = f"{rack.name}-{mac[-2:]}"
+        port = f"g{mac[-2:]}"
+        _ip("netns", "add", self.name)
+        rack.ip("link", "add", port, "type", "veth", "peer", "name", "eth0", "address", mac, "netns", self.name)
+        rack.ip("link", "set", port, "master", "br0", "up")
+        for name in ("lo", "eth0"):
+            _ip("-n", self.name, "link", "set", name, "up")
+
+    def run(self, *argv: str, timeout: float = 20) -> str:
+        return subprocess.run(
+            ["ip", "netns", "exec", self.name, *argv], check=True, capture_output=True, text=True, timeout=timeout
+        ).stdout
+
+    def dhcp(self, *words: str) -> str:
+        """Get a lease with udhcpc and put it on eth0; the address. Raises CalledProcessError without an answer."""
+        argv = ["busybox", "udhcpc", "-i", "eth0", "-f", "-n", "-q", "-t", "6", "-T", "1", "-s", "/bin/true"]
+        out = subprocess.run(
+            ["ip", "netns", "exec", self.name, *argv, *words], check=True, capture_output=True, text=True, timeout=20
+        ).stderr
+        address = out.split("lease of ")[-1].split()[0]
+        subprocess.run(["ip", "-n", self.name, "addr", "flush", "dev", "eth0"], check=True)
+        _ip("-n", self.name, "addr", "add", f"{address}/24", "dev", "eth0")
+        return address
+
+    def curl(self, *words: str) -> str:
+        return self.run("curl", "-sS", "--max-time", "10", *words)
 
     def close(self) -> None:
         subprocess.run(["ip", "netns", "del", self.name], check=False, capture_output=True)

@@ -183,7 +183,7 @@ def _timeline(context: Context, ref: str) -> Response:
     with context.database.read() as session:
         row = nodes.fetch(session, ref)
         found: list[Event] = events.of_node(session, row, after=after, limit=limit)
-        items = [present.event(item) for item in found]
+        items = [present.event(item, node_label=row.label) for item in found]
     return reply({"items": items, "next": items[-1]["id"] if len(items) == limit else None})
 
 

@@ -114,8 +114,8 @@ def image(row: Image) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def event(row: Event) -> dict[str, Any]:
+def event(row: Event, *, node_label: str | None) -> dict[str, Any]:
     return {
         "id": row.id, "at": stamp(row.at), "kind": row.kind, "actor": row.actor, "message": row.message,
-        "mac": row.mac, "data": row.data, "duration_s": row.duration_s,
+        "node": node_label, "mac": row.mac, "data": row.data, "duration_s": row.duration_s,
     }  # fmt: skip

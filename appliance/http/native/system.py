@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Flask, Response, g, request
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from appliance.domain.access import Permission
 from appliance.domain.errors import Invalid, NotFound
@@ -12,6 +13,7 @@ from appliance.http.auth import allowed, bearer
 from appliance.http.context import Context
 from appliance.http.json_body import nothing, number, only, read_object, reply, stamp
 from appliance.http.native import present
+from appliance.models.event import Event
 from appliance.models.flow import Flow
 from appliance.services import events, identity, nodes
 
@@ -89,7 +91,9 @@ def _flow(context: Context, uuid: str) -> Response:
 
 
 def _events(context: Context) -> Response:
-    """Events after an id; waits up to `wait` seconds for the first."""
+    """Events after an id; waits up to `wait` seconds for the first. `last`: the newest so many instead."""
+    if "last" in request.args:
+        return _newest(context, number("last", default=100, lowest=1, highest=1000), request.args.get("node"))
     after = number("after", default=0, lowest=0, highest=2**40)
     wait_s = number("wait", default=0, lowest=0, highest=EVENT_WAIT_MAX_S)
     limit = number("limit", default=200, lowest=1, highest=1000)
@@ -104,10 +108,22 @@ def _events(context: Context) -> Response:
     return reply({"items": found, "next": found[-1]["id"] if found else after})
 
 
+def _newest(context: Context, limit: int, ref: str | None) -> Response:
+    with context.database.read() as session:
+        node = nodes.fetch(session, ref) if ref else None
+        found = _shown(session, events.newest(session, limit=limit, node=node))
+    return reply({"items": found, "next": found[-1]["id"] if found else 0})
+
+
 def _look(context: Context, after: int, limit: int, ref: str | None) -> list[dict[str, Any]]:
     with context.database.read() as session:
         node = nodes.fetch(session, ref) if ref else None
-        return [present.event(row) for row in events.stream(session, after=after, limit=limit, node=node)]
+        return _shown(session, events.stream(session, after=after, limit=limit, node=node))
+
+
+def _shown(session: Session, rows: list[Event]) -> list[dict[str, Any]]:
+    labels = events.labels(session, rows)
+    return [present.event(row, node_label=labels.get(row.node_id or 0)) for row in rows]
 
 
 def _doctor(context: Context) -> Response:

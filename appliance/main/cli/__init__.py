@@ -64,7 +64,9 @@ def _run(args: list[str]) -> int:
     except click.ClickException as error:
         failure = usage(error.format_message())
     except (KeyboardInterrupt, click.Abort):
-        failure = Failure("interrupted", exit_code=Exit.INTERRUPTED, kind="interrupted")
+        # No error: this is how a stream is ended. What goes on elsewhere was said by who waited for it.
+        print("\ninterrupted", file=sys.stderr)
+        return int(Exit.INTERRUPTED)
     tell(failure, as_json=_wants_json(args))
     return int(failure.exit_code)
 

@@ -6,6 +6,7 @@ or a function of the item.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 Json = dict[str, Any]
@@ -14,12 +15,18 @@ Source = str | Callable[[Json], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """wide: shown by `-o wide` only. drop: the highest number leaves a narrow table first; 0 never leaves."""
+    """wide: shown by `-o wide` only. drop: the highest number leaves a narrow table first; 0 never leaves.
+
+    is_clock: a time that tables show as the clock showed it, and not as "3m ago".
+    is_long: prose, which is shortened before anything else.
+    """
 
     name: str
     source: Source
     wide: bool = False
     drop: int = 5
+    is_clock: bool = False
+    is_long: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +76,17 @@ def doing(node: Json) -> str:
         share = f" {100 * done // total}%" if isinstance(done, int) and isinstance(total, int) and total > 0 else ""
         return f"{progress.get('phase') or ''}{share}".strip()
     if isinstance(waiting, Mapping):
-        return f"waits for {waiting.get('for')}"
+        return f"waits for {_awaited(str(waiting.get('for')))}"
     if isinstance(failure, Mapping):
         return f"{failure.get('step')}: {failure.get('reason')}"
     return str(node.get("fault") or node.get("last_error") or "")
+
+
+def _awaited(signal: str) -> str:
+    """A signal in words; what is not a signal's name stays as it is."""
+    if signal.startswith("agent.command:"):
+        return "the agent to finish"
+    return {"agent.alive": "the agent to call", "call-home": "the system to call home"}.get(signal, signal)
 
 
 def address_of(node: Json) -> object:
@@ -87,6 +101,13 @@ def _bmc(node: Json) -> object:
     return f"{address}:{udp_port}" if address and udp_port not in {None, 623} else address
 
 
+def _sel_time(entry: Json) -> object:
+    at_s = entry.get("at_s")
+    if not isinstance(at_s, int):
+        return entry.get("at")
+    return datetime.fromtimestamp(at_s, UTC).isoformat().replace("+00:00", "Z")
+
+
 def _size(path: str) -> Callable[[Json], object]:
     return lambda item: human_bytes(dig(item, path)) or None
 
@@ -98,7 +119,7 @@ def _node_of(item: Json) -> object:
 
 def _waits(flow: Json) -> object:
     wait = flow.get("waiting")
-    return wait.get("for") if isinstance(wait, Mapping) else wait
+    return _awaited(str(wait.get("for"))) if isinstance(wait, Mapping) else wait
 
 
 NODE = Kind(
@@ -109,7 +130,7 @@ NODE = Kind(
         Column(name="name", source=lambda node: node.get("name") or node.get("uuid"), drop=0),
         Column(name="state", source="provision_state", drop=1),
         Column(name="power", source="power_state", drop=2),
-        Column(name="doing", source=doing, drop=3),
+        Column(name="doing", source=doing, drop=3, is_long=True),
         Column(name="address", source=address_of, drop=4),
         Column(name="rack", source="rack", drop=6),
         Column(name="unit", source="rack_unit", wide=True, drop=9),
@@ -142,7 +163,7 @@ IMAGE = Kind(
         Column(name="format", source="disk_format", drop=4),
         Column(name="size", source=_size("size_bytes"), drop=3),
         Column(name="disk", source=_size("virtual_size_bytes"), drop=5),
-        Column(name="problem", source="problem", drop=2),
+        Column(name="problem", source="problem", drop=2, is_long=True),
         Column(name="sha256", source="sha256", wide=True, drop=9),
         Column(name="created", source="created_at", wide=True, drop=8),
         Column(name="uuid", source="uuid", wide=True, drop=10),
@@ -221,16 +242,45 @@ FLOW = Kind(
     empty="no work is going on",
 )
 
+STEP = Kind(
+    name="step",
+    plural="steps",
+    identity=("step",),
+    columns=(
+        Column(name="at", source="at", drop=2, is_clock=True),
+        Column(name="step", source="step", drop=0),
+        Column(name="kind", source="kind", drop=3),
+        Column(name="took_s", source="duration_s", drop=2),
+        Column(name="message", source="message", drop=1, is_long=True),
+    ),
+    empty="no step was taken yet",
+)
+
+LEASE = Kind(
+    name="lease",
+    plural="leases",
+    identity=("address",),
+    columns=(
+        Column(name="address", source="address", drop=0),
+        Column(name="mac", source="mac", drop=1),
+        Column(name="hostname", source="hostname", drop=2),
+        Column(name="subnet", source="subnet", drop=3),
+        Column(name="expires", source="expires_at", drop=2),
+    ),
+    fields=("address", "mac", "hostname", "subnet", "expires_at"),
+    empty="no address is lent",
+)
+
 EVENT = Kind(
     name="event",
     plural="events",
     identity=("id",),
     columns=(
         Column(name="id", source="id", wide=True, drop=9),
-        Column(name="at", source="at", drop=1),
+        Column(name="at", source="at", drop=1, is_clock=True),
         Column(name="node", source=lambda item: _node_of(item) or item.get("mac"), drop=2),
         Column(name="kind", source="kind", drop=3),
-        Column(name="message", source="message", drop=0),
+        Column(name="message", source="message", drop=0, is_long=True),
         Column(name="took_s", source="duration_s", drop=5),
         Column(name="actor", source="actor", drop=6),
     ),
@@ -258,7 +308,7 @@ SEL = Kind(
     identity=("record_id",),
     columns=(
         Column(name="id", source="record_id", drop=3),
-        Column(name="at", source=lambda item: item.get("at") or item.get("at_s"), drop=1),
+        Column(name="at", source=_sel_time, drop=1, is_clock=True),
         Column(name="sensor", source="sensor", drop=2),
         Column(name="event", source="event", drop=0),
         Column(name="severity", source="severity", drop=2),
@@ -273,8 +323,8 @@ CHECK = Kind(
     columns=(
         Column(name="check", source="name", drop=0),
         Column(name="result", source=lambda item: "ok" if item.get("ok") else "FAIL", drop=0),
-        Column(name="detail", source="detail", drop=1),
-        Column(name="next", source="next", drop=2),
+        Column(name="detail", source="detail", drop=1, is_long=True),
+        Column(name="next", source="next", drop=2, is_long=True),
     ),
     fields=("name", "ok", "detail", "next"),
 )
@@ -287,7 +337,7 @@ ENROLLED = Kind(
         Column(name="line", source="line", drop=0),
         Column(name="name", source="name", drop=0),
         Column(name="result", source="result", drop=0),
-        Column(name="reason", source="reason", drop=1),
+        Column(name="reason", source="reason", drop=1, is_long=True),
     ),
     fields=("line", "name", "result", "reason", "uuid"),
     empty="the file has no machine in it",
@@ -301,7 +351,7 @@ RESULT = Kind(
         Column(name="name", source="name", drop=0),
         Column(name="result", source="result", drop=0),
         Column(name="state", source="state", drop=2),
-        Column(name="reason", source="reason", drop=1),
+        Column(name="reason", source="reason", drop=1, is_long=True),
     ),
     fields=("name", "uuid", "result", "state", "reason", "flow", "exit_code"),
 )

@@ -2,7 +2,7 @@
 
 import click
 
-from appliance.main.cli.columns import FLOW
+from appliance.main.cli.columns import FLOW, STEP
 from appliance.main.cli.frame import verb
 from appliance.main.cli.invocation import Invocation
 
@@ -20,4 +20,11 @@ def show(inv: Invocation, *, flow: str) -> None:
     """Show one piece of work: its steps, its wait and its deadline."""
     from appliance.main.client import part
 
-    inv.show_one(FLOW, inv.client().get(f"/v1/flows/{part(flow)}"))
+    found = inv.client().get(f"/v1/flows/{part(flow)}")
+    if inv.style.fields or inv.style.format in {"json", "jsonl", "yaml", "csv", "name"}:
+        inv.show_one(FLOW, found)
+        return
+    steps = found.pop("steps", None) or []
+    inv.show_one(FLOW, found)
+    print()
+    inv.show(STEP, steps)

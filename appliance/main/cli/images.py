@@ -3,9 +3,7 @@
 import hashlib
 import os
 import re
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,13 +14,13 @@ from appliance.main.cli.complete import image_names
 from appliance.main.cli.exits import Exit, Failure, combined, from_client, tell, usage
 from appliance.main.cli.frame import DEFAULT_WAIT, seconds, verb
 from appliance.main.cli.invocation import Invocation
-from appliance.main.cli.live import is_animated
+from appliance.main.cli.local import cache_directory, needs_root
 from appliance.main.cli.progress import Meter, transfer
+from appliance.main.cli.transfer import Report, blocks
 from appliance.main.client_errors import ApiError, ClientError
 
 Json = dict[str, Any]
 
-BLOCK = 1 << 20
 RECIPES = ("debian-12",)
 _URL = re.compile(r"https?://", re.IGNORECASE)
 _SUFFIXES = (".qcow2", ".raw", ".img", ".gz", ".xz", ".zst", ".bz2")
@@ -97,7 +95,7 @@ def import_(
         inv.show_one(IMAGE, made if detach else _settled(inv, called, seconds(timeout)))
         return
     file = Path(source)
-    report = _Report(inv)
+    report = Report(inv)
     try:
         with file.open("rb") as stream:
             found = _hash(stream, report)
@@ -121,19 +119,13 @@ def build(inv: Invocation, *, recipe: str, name: str | None, out: Path | None, c
 
     A build with the same recipe and package lists is taken from the cache.
     """
-    if os.geteuid() != 0:
-        raise usage(
-            "building an image needs root",
-            why="mmdebstrap makes a root file system with its owners and device nodes",
-            next_step=f"sudo rackwright image build {recipe}",
-        )
+    needs_root("building an image", f"rackwright image build {recipe}")
     if out is None:
         inv.client()  # not logged in? Better known before the build than after it.
     from images import debian, tools
     from images.errors import ImageError
 
-    home = inv.environment.get("XDG_CACHE_HOME") or str(Path(inv.environment.get("HOME") or "/root") / ".cache")
-    kept = cache or Path(home) / "rackwright" / "images"
+    kept = cache or cache_directory(inv) / "images"
     kept.mkdir(parents=True, exist_ok=True)
     target = out or kept / f"{recipe}.upload.raw"
     try:
@@ -147,13 +139,13 @@ def build(inv: Invocation, *, recipe: str, name: str | None, out: Path | None, c
                              "sha256": built.sha256, "properties": facts})  # fmt: skip
         return
     try:
-        made = upload(inv, built.path, name=name or recipe, sha256=built.sha256, properties=facts, report=_Report(inv))
+        made = upload(inv, built.path, name=name or recipe, sha256=built.sha256, properties=facts, report=Report(inv))
     finally:
         target.unlink(missing_ok=True)
     inv.show_one(IMAGE, made)
 
 
-def upload(inv: Invocation, file: Path, *, name: str, sha256: str, properties: Json, report: "_Report") -> Json:
+def upload(inv: Invocation, file: Path, *, name: str, sha256: str, properties: Json, report: Report) -> Json:
     """Make the record and send the bytes. The same bytes under the same name are not sent twice.
 
     A record whose bytes did not arrive is taken away again, so that the command can be repeated.
@@ -175,9 +167,9 @@ def upload(inv: Invocation, file: Path, *, name: str, sha256: str, properties: J
     try:
         with file.open("rb") as stream:
             size = file.stat().st_size
-            blocks = _blocks(stream, report.of("upload", size))
+            pieces = blocks(stream, report.of("upload", size))
             answer = client.upload(
-                f"/v1/images/{part(name)}/file", blocks, size=size, headers={"X-Checksum-Sha256": sha256}
+                f"/v1/images/{part(name)}/file", pieces, size=size, headers={"X-Checksum-Sha256": sha256}
             )
         report.end()
     except (ClientError, KeyboardInterrupt, OSError) as cause:
@@ -218,7 +210,7 @@ def _settled(inv: Invocation, name: str, limit_s: float) -> Json:
     deadline = time.monotonic() + limit_s
     pause = 0.1
     meter = Meter()
-    report = _Report(inv)
+    report = Report(inv)
     while True:
         image = _fetch(inv, name)
         if image.get("status") == "active":
@@ -261,62 +253,10 @@ def _name_of(source: str) -> str:
     return name
 
 
-def _hash(stream: IO[bytes], report: "_Report") -> str:
+def _hash(stream: IO[bytes], report: Report) -> str:
     digest = hashlib.sha256()
     moved = report.of("checksum", os.fstat(stream.fileno()).st_size)
-    for block in _blocks(stream, moved):
+    for block in blocks(stream, moved):
         digest.update(block)
     report.end()
     return digest.hexdigest()
-
-
-def _blocks(stream: IO[bytes], moved: Callable[[int], None]) -> Iterator[bytes]:
-    """The file in pieces, telling of each."""
-    while block := stream.read(BLOCK):
-        yield block
-        moved(len(block))
-
-
-class _Report:
-    """Bytes, rate and ETA of a transfer on stderr: one line rewritten on a terminal, a line per tenth elsewhere."""
-
-    def __init__(self, inv: Invocation) -> None:
-        self._inv = inv
-        self._animated = is_animated(inv.environment)
-        self._said = ""
-        self._dirty = False
-
-    def of(self, label: str, total: int) -> Callable[[int], None]:
-        """A function to call with the number of bytes of each block."""
-        meter = Meter()
-        done, next_at, tenth = 0, 0.0, 0
-
-        def moved(number: int) -> None:
-            nonlocal done, next_at, tenth
-            done += number
-            now = time.monotonic()
-            share = 10 * done // total if total else 10
-            due = now >= next_at if self._animated else share > tenth and now >= next_at
-            if due:
-                next_at, tenth = now + (0.2 if self._animated else 2.0), share
-                meter.add(label, done, now)
-                self.line(transfer(label, done, total, meter))
-
-        return moved
-
-    def line(self, text: str) -> None:
-        """Show it, if it says something new."""
-        if text == self._said:
-            return
-        self._said = text
-        if self._animated:
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-            self._dirty = True
-        else:
-            self._inv.note(text)
-
-    def end(self) -> None:
-        """Leave a clean line."""
-        if self._dirty:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-            self._dirty = False

@@ -8,7 +8,7 @@ import click
 
 from appliance.main.cli.columns import PLAIN, Column, Kind
 from appliance.main.cli.exits import Exit, Failure, from_client, usage
-from appliance.main.cli.frame import verb
+from appliance.main.cli.frame import seconds, verb
 from appliance.main.cli.invocation import Invocation
 from appliance.main.client_errors import ApiError
 
@@ -17,7 +17,12 @@ Json = dict[str, Any]
 RUN_DIR = "/var/lib/rackwright-lab"
 BATCH = 500
 UNITS = 42
-FAULTS = ("unreachable", "denied", "busy", "nonsense", "power", "verify", "inspect", "clean", "deploy", "undeploy")
+WORK_FAULTS = ("inspect", "clean", "deploy", "undeploy", "agent", "home", "power")
+"""Faults that the fake driver and the pretend agent know by these names; `agent`: it never calls; `home`: the installed
+system never calls home."""
+BMC_FAULTS = ("unreachable", "denied", "busy", "nonsense")
+"""Ways in which a BMC fails; one of them at a time, whatever it is asked."""
+FAULTS = (*WORK_FAULTS, *BMC_FAULTS)
 
 MACHINE = Kind(
     name="machine",
@@ -95,17 +100,22 @@ def _show(inv: Invocation, found: Json) -> None:
 @click.option("--nodes", type=click.IntRange(1, 200_000), required=True, metavar="N", help="Nodes in all.")
 @click.option("--fail", "faults", multiple=True, metavar="KIND=RATE",
               help=f"Share of tries that fail, 0 to 1; KIND is one of {', '.join(FAULTS)}.")  # fmt: skip
+@click.option("--delay", metavar="DURATION", help="How long each thing takes them; 0.5s unless said.")
 @click.option("--prefix", default="sim", show_default=True, metavar="NAME", help="Their names start with it.")
-def simulate(inv: Invocation, *, racks: int, nodes: int, faults: tuple[str, ...], prefix: str) -> int:
+def simulate(
+    inv: Invocation, *, racks: int, nodes: int, faults: tuple[str, ...], delay: str | None, prefix: str
+) -> int:
     """Enroll a fleet that exists on paper only (driver `fake`), for load and for looking at the console.
 
     Run again with more nodes to grow it; nodes that are there stay as they are.
     """
-    rates = dict(_rate(text) for text in faults)
+    options = _driver_options(dict(_rate(text) for text in faults))
+    if delay is not None:
+        options["agent_delay_s"] = seconds(delay)
     made = existing = 0
     problems: list[str] = []
     batch: list[Json] = []
-    for body in [*_fleet(racks, nodes, prefix, rates), None]:
+    for body in [*_fleet(racks, nodes, prefix, options), None]:
         if body is not None:
             batch.append(body)
         if batch and (body is None or len(batch) == BATCH):
@@ -144,7 +154,7 @@ def _send(inv: Invocation, batch: list[Json]) -> tuple[int, int, list[str]]:
     return made, existing, problems
 
 
-def _fleet(racks: int, nodes: int, prefix: str, rates: dict[str, float]) -> Iterator[Json]:
+def _fleet(racks: int, nodes: int, prefix: str, options: Json) -> Iterator[Json]:
     """Machines that look like a fleet: the same call gives the same machines."""
     per_rack = -(-nodes // racks)
     for number in range(nodes):
@@ -160,9 +170,20 @@ def _fleet(racks: int, nodes: int, prefix: str, rates: dict[str, float]) -> Iter
             "rack_unit": place % UNITS + 1,
             "properties": {"cpus": 32, "memory_mib": memory_mib, "disk_gib": 960, "vendor": "Simulated"},
         }
-        if rates:
-            body["driver_options"] = {"fail": rates}
+        if options:
+            body["driver_options"] = options
         yield body
+
+
+def _driver_options(rates: dict[str, float]) -> Json:
+    """The fake driver's options: shares by name, and the kind of the BMC's failures."""
+    kinds = [kind for kind in rates if kind in BMC_FAULTS]
+    if len(kinds) > 1:
+        raise usage(f"a BMC is either {kinds[0]} or {kinds[1]}", next_step="give one of them")
+    shares = {kind: rate for kind, rate in rates.items() if kind in WORK_FAULTS}
+    if not kinds:
+        return {"fail": shares} if shares else {}
+    return {"fail": {"power_state": rates[kinds[0]], "power": rates[kinds[0]], **shares}, "error": kinds[0]}
 
 
 def _mac(number: int) -> str:

@@ -35,9 +35,10 @@ def _state(inv: Invocation) -> Path:
 @click.option("--listen", metavar="ADDRESS:PORT", help="Where the API listens; 127.0.0.1:8443 unless said.")
 def init(inv: Invocation, admin_password_file: Path | None, database_url: str | None, listen: str | None) -> None:
     """Create configuration, database, certificates, master key and the admin."""
+    state = _state(inv)
     from appliance.services import setup
 
-    made = setup.init(_state(inv), admin_password_file=admin_password_file, database_url=database_url, listen=listen)
+    made = setup.init(state, admin_password_file=admin_password_file, database_url=database_url, listen=listen)
     facts: Json = {
         "state": str(made.state),
         "url": made.url,
@@ -60,9 +61,44 @@ def serve(inv: Invocation, *, listen: str | None, only: str | None) -> int:
     chosen = frozenset(word.strip() for word in (only or "").split(",") if word.strip())
     if strange := sorted(chosen - set(PARTS)):
         raise usage(f"--only does not know {strange[0]!r}", next_step=f"one or more of {','.join(PARTS)}")
+    state = _state(inv)
     from appliance.main import supervisor
 
-    return supervisor.serve(_state(inv), listen=listen, only=chosen)
+    return supervisor.serve(state, listen=listen, only=chosen)
+
+
+@verb("rackwright boot-files build --state /var/lib/rackwright", data=True, reach="state")
+@click.option("--cache", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where builds are kept.")
+def build(inv: Invocation, *, cache: Path | None) -> None:
+    """Build the agent's ramdisk from Debian packages and put it and iPXE where machines load them. Needs root."""
+    state = _state(inv)
+    needs_root("building the ramdisk", f"rackwright boot-files build --state {state}")
+    from appliance.services import bootfiles
+    from images import tools
+
+    kept = cache or cache_directory(inv) / "ramdisk"
+    try:
+        made = bootfiles.install(state, kept, report=inv.note)
+    except (tools.ToolFailed, tools.ToolMissing, OSError) as cause:
+        raise Failure("the boot files could not be made", why=str(cause), kind="build-failed") from cause
+    sizes: Json = {"kernel_bytes": made.kernel_bytes, "initrd_bytes": made.initrd_bytes}
+    inv.show_one(PLAIN, {"directory": str(state / "boot"), **sizes})
+
+
+def needs_root(what: str, command: str) -> None:
+    """Refuse early, and say what it is needed for."""
+    if os.geteuid() != 0:
+        raise usage(
+            f"{what} needs root",
+            why="it makes file systems with their owners and device nodes",
+            next_step=f"sudo {command}",
+        )
+
+
+def cache_directory(inv: Invocation) -> Path:
+    """Where this machine keeps what is built once."""
+    home = inv.environment.get("XDG_CACHE_HOME") or str(Path(inv.environment.get("HOME") or "/root") / ".cache")
+    return Path(home) / "rackwright"
 
 
 @verb("rackwright doctor", data=True)

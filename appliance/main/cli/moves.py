@@ -1,16 +1,14 @@
 """Lifecycle verbs: one request per node, then, with --wait, their end. Every node gets a row in the result."""
 
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
 from appliance.main.cli.columns import RESULT
-from appliance.main.cli.complete import image_names
 from appliance.main.cli.exits import Exit, combined, from_client, tell, usage
-from appliance.main.cli.frame import DEFAULT_WAIT, file_option, seconds, verb
+from appliance.main.cli.frame import DEFAULT_WAIT, seconds, verb
+from appliance.main.cli.instance import instance_body, instance_options
 from appliance.main.cli.invocation import Invocation
 from appliance.main.cli.targets import filter_option, missing, node_arguments, pick, yes_option
 from appliance.main.cli.waiting import Target, wait_for
@@ -19,9 +17,6 @@ from appliance.main.client_errors import ApiError
 Json = dict[str, Any]
 Request = tuple[str, str, Json]
 """Method, path and body of one request."""
-
-TEXT_LIMIT = 1 << 20
-"""Bytes of a user-data or network-data file; the appliance has its own, smaller limits."""
 
 
 def ask(
@@ -167,49 +162,9 @@ def clean(
     )  # fmt: skip
 
 
-def _instance_options(*, image_required: bool) -> Callable[[Any], Any]:
-    """What an instance is made of."""
-
-    def add(function: Any) -> Any:
-        for option in reversed(
-            (
-                click.option(
-                    "--image", required=image_required, metavar="IMAGE", shell_complete=image_names,
-                    help="Name or UUID of the image.",
-                ),
-                click.option("--hostname", metavar="NAME", help="Host name of the instance; the node's name unless said."),
-                click.option("--ssh-key", "ssh_keys", multiple=True, metavar="FILE|KEY", help="Public key, or a file of them."),
-                file_option("--user-data", help_text="cloud-config or script for cloud-init."),
-                file_option("--network-data", help_text="OpenStack network_data.json."),
-                click.option(
-                    "--boot", type=click.Choice(["auto", "kexec", "reboot"]), default="auto", show_default=True,
-                    help="How the written system is started.",
-                ),
-            )
-        ):  # fmt: skip
-            function = option(function)
-        return function
-
-    return add
-
-
-def _instance(refs: Sequence[str], wishes: Mapping[str, Any]) -> Json:
-    """The API's body for what the options say; nothing is sent for what they leave out."""
-    if wishes["hostname"] and len(refs) > 1:
-        raise usage("--hostname fits one node only", next_step="leave it out: each instance is named after its node")
-    body: Json = {key: wishes[key] for key in ("image", "hostname", "boot") if wishes[key]}
-    if wishes["ssh_keys"]:
-        body["ssh_keys"] = [key for given in wishes["ssh_keys"] for key in public_keys(given)]
-    if wishes["user_data"] is not None:
-        body["user_data"] = _read(wishes["user_data"])
-    if wishes["network_data"] is not None:
-        body["network_data"] = _json_of(wishes["network_data"])
-    return body
-
-
 @verb("rackwright node deploy n1 --image debian-12 --ssh-key ~/.ssh/id_ed25519.pub --wait", data=True, waits=True)
 @node_arguments(required=False)
-@_instance_options(image_required=True)
+@instance_options(image_required=True)
 @filter_option
 def deploy(
     inv: Invocation,
@@ -222,13 +177,13 @@ def deploy(
 ) -> int:
     """Write an image to the node's disk, add the configuration for cloud-init and start it."""
     refs = pick(inv, nodes, filters)
-    body = _instance(refs, wishes)
+    body = instance_body(refs, wishes)
     return ask(inv, refs, lambda ref: ("POST", _path(ref, "deploy"), body), goal="active", wait=wait, detach=detach)
 
 
 @verb("rackwright node rebuild n1 --image debian-12 --yes --wait", data=True, waits=True)
 @node_arguments(required=False)
-@_instance_options(image_required=False)
+@instance_options(image_required=False)
 @filter_option
 @yes_option
 def rebuild(
@@ -244,7 +199,7 @@ def rebuild(
 ) -> int:
     """Write the disk of an active node anew: the same image, keys and user-data, or those that are named."""
     refs = pick(inv, nodes, filters, most=most)
-    body = _instance(refs, wishes)
+    body = instance_body(refs, wishes)
     sure(inv, "rebuild", refs, "what is on the disk is lost", yes=yes)
     return ask(inv, refs, lambda ref: ("POST", _path(ref, "rebuild"), body), goal="active", wait=wait, detach=detach)
 
@@ -283,42 +238,3 @@ def maintenance(inv: Invocation, *, switch: str, nodes: tuple[str, ...], reason:
             target.result = f"maintenance {switch}"
     inv.show(RESULT, (target.row() for target in targets))
     return int(combined([target.exit_code for target in targets]))
-
-
-def public_keys(given: str) -> list[str]:
-    """The keys in a file or on the line. A private key is refused before it goes anywhere."""
-    text = given
-    if not given.startswith(("ssh-", "ecdsa-", "sk-")):
-        text = _read(Path(given).expanduser())
-    if "PRIVATE KEY" in text:
-        raise usage(f"{given[:80]} is a private key", next_step=f"give the public one: --ssh-key {given[:80]}.pub")
-    keys = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    if not keys or not all(len(key.split()) >= 2 and key.startswith(("ssh-", "ecdsa-", "sk-")) for key in keys):
-        raise usage(f"{given[:80]} holds no public SSH key", next_step="give a file such as ~/.ssh/id_ed25519.pub")
-    return keys
-
-
-def _read(file: Path) -> str:
-    try:
-        if str(file) == "-":
-            raw = sys.stdin.buffer.read(TEXT_LIMIT + 1)
-        else:
-            with file.open("rb") as stream:
-                raw = stream.read(TEXT_LIMIT + 1)
-    except OSError as cause:
-        raise usage(f"{file} cannot be read", why=str(cause.strerror or cause)) from cause
-    if len(raw) > TEXT_LIMIT:
-        raise usage(f"{file} is larger than {TEXT_LIMIT} bytes")
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as cause:
-        raise usage(f"{file} is not text in UTF-8", why=str(cause)) from cause
-
-
-def _json_of(file: Path) -> object:
-    import json
-
-    try:
-        return json.loads(_read(file))
-    except ValueError as cause:
-        raise usage(f"{file} is not JSON", why=str(cause)) from cause

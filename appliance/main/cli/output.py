@@ -18,6 +18,9 @@ from appliance.main.cli.text import formula_proof, has_unsafe, inert, inert_json
 
 Json = dict[str, Any]
 
+EMPTY: tuple[object, ...] = (None, "", [], {})
+"""Values that a table shows as `-` and a CSV as an empty cell."""
+
 FORMATS = ("table", "wide", "plain", "json", "jsonl", "yaml", "csv", "name")
 
 
@@ -99,7 +102,7 @@ def show_one(style: Style, kind: Kind, item: Json) -> None:
 def cell(value: object) -> str:
     """A value as the text of a cell, before it is made inert."""
     match value:
-        case None | "" | [] | {}:
+        case _ if value in EMPTY:
             return "-"
         case bool():
             return "yes" if value else "no"
@@ -137,7 +140,7 @@ def _columns(style: Style, kind: Kind, sample: Json | None) -> list[Column]:
         own = [column for column in kind.columns if wide or not column.wide]
         return own or (_all_columns(sample) if sample else [])
     named = {column.name: column for column in kind.columns}
-    known = [*named, *kind.fields, *(_paths(sample) if sample else ())]
+    known = list(dict.fromkeys([*named, *kind.fields, *(_paths(sample) if sample else ())]))
     chosen = []
     for asked in (piece.strip() for piece in style.fields.split(",")):
         if not asked:
@@ -153,7 +156,7 @@ def _columns(style: Style, kind: Kind, sample: Json | None) -> list[Column]:
 def _unknown_field(asked: str, known: Sequence[str]) -> Exception:
     from difflib import get_close_matches
 
-    near = get_close_matches(asked, known, n=3, cutoff=0.5)
+    near = get_close_matches(asked, known, n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(repr(word) for word in near)}?" if near else f"one of {', '.join(known[:16])}"
     return usage(f"there is no field {asked!r}", next_step=hint)
 
@@ -221,7 +224,7 @@ def _csv(style: Style, columns: Sequence[Column], items: Iterable[Json]) -> None
         writer.writerow([column.name for column in columns])
     for item in items:
         values = [_value(column, item) for column in columns]
-        writer.writerow(["" if value is None else formula_proof(inert(cell(value))) for value in values])
+        writer.writerow(["" if value in EMPTY else formula_proof(inert(cell(value))) for value in values])
 
 
 def _plain(style: Style, columns: Sequence[Column], items: Iterable[Json]) -> None:
@@ -239,7 +242,7 @@ def _table(style: Style, kind: Kind, columns: Sequence[Column], items: Sequence[
             print(kind.empty or f"no {kind.plural}", file=sys.stderr)
         return
     rows = [[inert(cell(_value(column, item))) for column in columns] for item in items]
-    print_table(columns, rows, headers=style.headers, keep_all=bool(style.fields))
+    print_table(columns, rows, headers=style.headers, keep_all=bool(style.fields), is_wide=style.format == "wide")
 
 
 def _line(text: str) -> None:

@@ -118,7 +118,7 @@ def local_place(state: Path) -> tuple[str, str | None]:
             why=f"there is no {file}",
             next_step=f"rackwright init --state {state}",
         ) from cause
-    except (OSError, ValueError, KeyError, AttributeError) as cause:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as cause:
         raise Failure(f"{file} cannot be read", why=str(cause), next_step="run as the user who owns it") from cause
     # `init` may have written paths relative to the state directory, so that the directory can be moved.
     return _tidy(str(url)), str(state / str(ca)) if ca else None

@@ -89,6 +89,12 @@ COMMANDS: Mapping[str, Entry] = {
         logout="Forget the login.",
         whoami="Say who is logged in, and where.",
     ),
+    "boot-files": Entry(
+        summary="What machines load over the network.",
+        table=_verbs("local", build="Build the agent's ramdisk and install it with iPXE."),
+        section="Start here",
+        example="rackwright boot-files build --state /var/lib/rackwright",
+    ),
     "node": Entry(
         summary="Machines.",
         table=NODE,
@@ -109,6 +115,7 @@ COMMANDS: Mapping[str, Entry] = {
             list_="List subnets.",
             show="Show one subnet.",
             delete="Stop serving a subnet.",
+            leases="List the addresses that are lent.",
         ),
         section="The rack",
         example="rackwright subnet create rack1 --cidr 10.20.0.0/24 --pool 10.20.0.100-10.20.0.199 --interface eth1",

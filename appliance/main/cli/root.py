@@ -1,10 +1,11 @@
 """The command tree's root: the shared options and the table of commands."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from appliance.main.cli.frame import GROUP, Noun, place_options
+from appliance.main.cli.frame import GROUP, Noun, output_options, place_options
 from appliance.main.cli.invocation import Invocation
 from appliance.main.cli.registry import COMMANDS
 
@@ -15,6 +16,14 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: Any) -> N
 
         print(f"rackwright {version()}")
         ctx.exit()
+
+
+def _hidden(options: Sequence[click.Parameter]) -> Sequence[click.Parameter]:
+    """Understood before the command too, and told of in the help of the commands that they matter to."""
+    for option in options:
+        if isinstance(option, click.Option):
+            option.hidden = True
+    return options
 
 
 class Root(Noun):
@@ -35,6 +44,7 @@ root = Root(
     help="Turns bare servers into running instances.",
     params=[
         *place_options(),
+        *_hidden(output_options()),
         click.Option(
             ("--version", "-V"), is_flag=True, expose_value=False, is_eager=True, callback=_print_version,
             help="Print the version.",

@@ -3,6 +3,7 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +13,9 @@ from appliance.main.cli.frame import file_option, verb
 from appliance.main.cli.invocation import Invocation
 from appliance.main.cli.place import Profile, config_path, read_profiles, write_profiles
 from appliance.main.client_errors import ApiError, ClientError
+
+if TYPE_CHECKING:
+    from appliance.main.client import Client
 
 
 @verb("rackwright login --url https://rack.example:8443 --ca ca.pem")
@@ -29,26 +33,33 @@ def login(
     """
     place = inv.place()
     client = inv.client(anonymous=True)
-    client.token = None
     password = inv.password(f"Password of {username} at {place.url}", password_file, option="--password-file")
-    try:
-        answer = client.call("POST", "/v1/login", body={"username": username, "password": password}).body
-    except ApiError as error:
-        failure = from_client(error)
-        if error.status == 401:
-            failure.next_step = error.next_step or "check the user name and the password"
-        raise failure from error
-    client.token = str(answer["token"])
+    answer = _enter(client, username, password)
     if new_password_file is not None or (answer.get("must_change") and inv.can_ask()):
         new = inv.password("New password", new_password_file, option="--new-password-file", again=True)
         client.call("POST", "/v1/password", body={"old": password, "new": new})
         inv.note("the password is changed")
+        answer = _enter(client, username, new)  # a change of the password ends every session, ours too
     elif answer.get("must_change"):
         inv.note("this password is for the first login only; change it: rackwright login --new-password-file FILE")
     if print_token:
         print(client.token)
         return
-    _save(inv, username, client.token, answer.get("expires_at"))
+    _save(inv, username, str(answer["token"]), answer.get("expires_at"))
+
+
+def _enter(client: "Client", username: str, password: str) -> dict[str, Any]:
+    """The answer to a login; the client then holds its token."""
+    client.token = None
+    try:
+        answer = client.call("POST", "/v1/login", body={"username": username, "password": password}).body
+    except ApiError as error:
+        failure = from_client(error)
+        if error.status == 401:
+            failure.next_step = "check the user name and the password"
+        raise failure from error
+    client.token = str(answer["token"])
+    return dict(answer)
 
 
 def _save(inv: Invocation, username: str, token: str, expires_at: object) -> None:

@@ -21,7 +21,7 @@ PAUSE_S = 0.2
 
 def latest(inv: Invocation) -> object:
     """The place in the log from which everything is new."""
-    return inv.client().get("/v1/events", limit=1).get("next")
+    return inv.client().get("/v1/events", last=1).get("next")
 
 
 def follow(inv: Invocation, cursor: object, **query: object) -> Iterator[Json]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from appliance.main.cli.columns import RESULT, SUBNET
+from appliance.main.cli.columns import LEASE, RESULT, SUBNET
 from appliance.main.cli.complete import subnet_names
 from appliance.main.cli.exits import usage
 from appliance.main.cli.frame import seconds, verb
@@ -81,3 +81,11 @@ def delete(inv: Invocation, *, name: str, yes: bool) -> None:
     inv.confirm(f"delete subnet {name}: machines on it get no addresses any more", yes=yes)
     inv.client().call("DELETE", f"/v1/subnets/{part(name)}")
     inv.show(RESULT, [{"name": name, "result": "deleted", "exit_code": 0}])
+
+
+@verb("rackwright subnet leases rack1", data=True)
+@click.argument("name", required=False, shell_complete=subnet_names, metavar="[NAME]")
+def leases(inv: Invocation, *, name: str | None) -> None:
+    """List the addresses that are lent, of one subnet or of all."""
+    found = inv.client().items("/v1/leases")
+    inv.show(LEASE, (lease for lease in found if name in {None, lease.get("subnet")}))

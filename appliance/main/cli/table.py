@@ -20,6 +20,8 @@ from appliance.main.cli.text import inert
 
 GAP = 2
 NARROWEST = 8
+ENOUGH = 16
+"""Prose is worth showing when it has so many characters, or all that it needs."""
 
 _STYLES = {
     "active": "green", "available": "green", "power on": "green", "ok": "green", "enrolled": "green",
@@ -53,57 +55,58 @@ def terminal_width() -> int:
     return max(20, shutil.get_terminal_size((80, 24)).columns)
 
 
-def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, headers: bool, keep_all: bool) -> None:
-    """keep_all: the user named the columns, so none is left out."""
-    now = system_clock()
-    cells = [[ago(text, now) for text in row] for row in rows]
+def print_table(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], *, headers: bool, keep_all: bool, is_wide: bool
+) -> None:
+    """keep_all: the user named the columns, so none is left out. is_wide: nothing is shortened; lines may wrap."""
+    cells = [
+        [clock_time(text) if column.is_clock else _for_people(text) for column, text in zip(columns, row, strict=True)]
+        for row in rows
+    ]
     widths = [
         max([cell_len(column.name) if headers else 1, *(cell_len(row[i]) for row in cells)])
         for i, column in enumerate(columns)
     ]
-    kept, widths = fit(columns, widths, terminal_width(), keep_all=keep_all)
+    available = sum(widths) + GAP * len(widths) if is_wide else terminal_width()
+    kept, widths = fit(columns, widths, available, keep_all=keep_all)
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_header=headers, header_style="bold")
     for index, width in zip(kept, widths, strict=True):
         table.add_column(columns[index].name.upper(), no_wrap=True, overflow="ellipsis", width=width)
     for row in cells:
         table.add_row(*(Text(row[index], style=style_of(row[index])) for index in kept))
-    _print_trimmed(table)
+    _print_trimmed(table, max(available, sum(widths) + GAP * len(widths)))
 
 
 def print_pairs(pairs: Sequence[tuple[str, str]]) -> None:
     """Fields of one thing; long values go on below each other."""
-    now = system_clock()
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_header=False)
     table.add_column(no_wrap=True, style="bold", overflow="ellipsis")
     table.add_column(overflow="fold")
     for name, text in pairs:
-        shown = ago(text, now)
+        shown = _for_people(text)
         both = f"{text} ({shown})" if shown != text else text
         table.add_row(Text(name), Text(inert(both), style=style_of(text)))
     _print_trimmed(table)
 
 
 def fit(columns: Sequence[Column], widths: list[int], available: int, *, keep_all: bool) -> tuple[list[int], list[int]]:
-    """Which columns stay, and how wide each is."""
+    """Which columns stay, and how wide each is: columns leave by number, then the widest are shortened."""
     kept = list(range(len(columns)))
-    while not keep_all and _total(kept, widths, NARROWEST * 2) > available:
+    needed = [min(width, ENOUGH) if columns[at].is_long else width for at, width in enumerate(widths)]
+    while not keep_all and sum(needed[index] for index in kept) + GAP * (len(kept) - 1) > available:
         worst = max(kept, key=lambda index: (columns[index].drop, index))
-        if columns[worst].drop == 0 or len(kept) == 1:
+        if columns[worst].drop == 0:
             break
         kept.remove(worst)
     sizes = [widths[index] for index in kept]
-    # The column that may leave first is shortened first; identity, the lowest number, last.
-    for position in sorted(range(len(kept)), key=lambda at: (columns[kept[at]].drop, at), reverse=True):
-        excess = sum(sizes) + GAP * (len(sizes) - 1) - available
-        if excess <= 0:
-            break
-        sizes[position] = max(min(NARROWEST, sizes[position]), sizes[position] - excess)
+    while sum(sizes) + GAP * (len(sizes) - 1) > available and max(sizes) > NARROWEST:
+        # Prose first. What names the thing is shortened last: half of a name is no name.
+        widest = max(
+            (at for at in range(len(sizes)) if sizes[at] > NARROWEST),
+            key=lambda at: (columns[kept[at]].is_long and sizes[at] > ENOUGH, columns[kept[at]].drop > 0, sizes[at]),
+        )
+        sizes[widest] -= 1
     return kept, sizes
-
-
-def _total(kept: Sequence[int], widths: Sequence[int], cap: int) -> int:
-    # Free text may shrink to `cap`; everything else counts in full.
-    return sum(min(widths[index], cap) for index in kept) + GAP * (len(kept) - 1)
 
 
 def style_of(text: str) -> str:
@@ -113,6 +116,16 @@ def style_of(text: str) -> str:
     if text.endswith(" failed"):
         return "bold red"
     return "yellow" if text.endswith(("ing", " wait")) and len(text) < 24 else ""
+
+
+def clock_time(text: str) -> str:
+    """`2026-03-01T12:00:01.250Z` as `03-01 12:00:01Z`."""
+    return f"{text[5:10]} {text[11:19]}Z" if len(text) >= 20 and text[10] == "T" and text.endswith("Z") else text
+
+
+def _for_people(text: str) -> str:
+    """Times relative to now where a person looks at this moment; in a file they would soon be wrong."""
+    return ago(text, system_clock()) if sys.stdout.isatty() else text
 
 
 def ago(text: str, now: datetime) -> str:
@@ -135,8 +148,10 @@ def span(seconds: float) -> str:
     return f"{max(0, seconds):.0f}s"
 
 
-def _print_trimmed(table: Table) -> None:
+def _print_trimmed(table: Table, width: int | None = None) -> None:
     console = console_for()
+    if width is not None:
+        console.width = width
     with console.capture() as captured:
         console.print(table)
     # rich pads every line to the width of its cells: trailing blanks only disturb copying and diffs.

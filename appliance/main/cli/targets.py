@@ -105,7 +105,7 @@ def fetch(inv: Invocation, ref: str) -> Json:
 def missing(inv: Invocation, ref: str, error: ClientError) -> Failure:
     """The failure for this error; when the node is not there, with names that are like it."""
     failure = from_client(error)
-    if failure.exit_code is Exit.NOT_FOUND:
+    if failure.exit_code is Exit.NOT_FOUND and ref in failure.message:  # and not, say, the image of a deploy
         near = _like(inv, ref)
         if near:
             failure.next_step = f"did you mean {' or '.join(near)}?"
@@ -121,4 +121,5 @@ def _like(inv: Invocation, ref: str) -> list[str]:
         page = next(iter(inv.client().pages("/v1/nodes")), [])
     except ClientError:
         return []  # a suggestion is a courtesy; the failure itself is told anyway
-    return get_close_matches(ref, [str(node["name"]) for node in page if node.get("name")], n=3, cutoff=0.6)
+    names = [str(node["name"]) for node in page if node.get("name") and node["name"] != ref]
+    return get_close_matches(ref, names, n=3, cutoff=0.6)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from appliance.main.cli.progress import clock
+from appliance.main.cli.text import inert
 
 Json = dict[str, Any]
 
@@ -32,7 +33,7 @@ def phases_of(document: Json, now: datetime) -> list[Phase]:
         return []
     zero = min(start for _, start, _, _ in spans)
     return [
-        Phase(name=name, start_s=start - zero, end_s=max(start, end) - zero, is_open=is_open)
+        Phase(name=inert(name), start_s=start - zero, end_s=max(start, end) - zero, is_open=is_open)
         for name, start, end, is_open in sorted(spans, key=lambda span: (span[1], span[2]))
     ]
 
@@ -43,9 +44,9 @@ def picture(phases: Sequence[Phase], *, width: int, ascii_only: bool = False) ->
         return []
     whole = max(phase.end_s for phase in phases)
     took = [_took(phase) for phase in phases]
-    right = max(len(text) for text in took)
-    left = min(max(len(phase.name) for phase in phases), max(8, width // 3))
-    room = max(4, width - left - right - 4)
+    right = max(len(text) for text in [*took, clock(whole)])
+    left = min(max(len("total"), *(len(phase.name) for phase in phases)), max(8, width // 3))
+    room = max(4, width - left - right - 4)  # 4: a blank and a bar at each side
     lines = []
     for phase, text in zip(phases, took, strict=True):
         bar = _bar(phase, whole, room, ascii_only=ascii_only)
@@ -93,7 +94,9 @@ def _moment(value: object) -> float | None:
 
 def _took(phase: Phase) -> str:
     seconds = phase.end_s - phase.start_s
-    text = f"{seconds:.1f}s" if seconds < 10 else clock(seconds)
+    text = clock(seconds)
+    if seconds < 10:
+        text = f"{seconds:.1f}s" if seconds >= 1 else f"{seconds * 1000:.0f}ms"
     return f"{text}…" if phase.is_open else text
 
 
@@ -105,12 +108,12 @@ def _short(name: str, limit: int, *, ascii_only: bool) -> str:
 
 
 def _bar(phase: Phase, whole: float, room: int, *, ascii_only: bool) -> str:
-    scale = room / whole if whole > 0 else 0.0
+    scale = room / whole if whole > 0.001 else 0.0
     start = min(int(phase.start_s * scale), room - 1)
-    length = (phase.end_s - phase.start_s) * scale
+    # The bar begins with a whole cell and ends with an eighth of one: neighbours touch, and a short phase still shows.
     if ascii_only:
-        filled = "#" * max(1, min(room - start, round(length)))
+        filled = "#" * max(1, round(phase.end_s * scale) - start)
     else:
-        eighths = max(1, min((room - start) * 8, round(length * 8)))
+        eighths = max(1, round(phase.end_s * scale * 8) - start * 8)
         filled = EIGHTHS[8] * (eighths // 8) + (EIGHTHS[eighths % 8] if eighths % 8 else "")
-    return (" " * start + filled).ljust(room)
+    return (" " * start + filled)[:room].ljust(room)

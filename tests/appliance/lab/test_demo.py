@@ -35,8 +35,8 @@ def test_somebodys_appliance_is_never_taken_for_the_demos(tmp_path):
 def test_the_demos_own_state_begins_anew(tmp_path):
     state = tmp_path / "deep" / "state"
     demo._fresh_state(state)
-    state.mkdir()
-    (state / "rackwright.db").touch()
+    state.mkdir(parents=True)
+    (state / "login.json").touch()
     demo._fresh_state(state)
     assert not state.exists()
 

@@ -98,6 +98,9 @@ class PretendRack:
     def console_tail(self, name, lines=30):
         return ["Booting from ROM..."]
 
+    def console_text(self, name):
+        return ""
+
     def directory(self, name):
         return self.run_dir / name
 

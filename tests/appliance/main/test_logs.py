@@ -72,6 +72,19 @@ def test_a_line_has_its_parts():
     assert (fields["message"], fields["process"], fields["logger"]) == ('say "hi"\n', "control", "x.y")
 
 
+def test_a_traceback_is_readable_marked_and_clean():
+    try:
+        int("password=canary1\n2026-01-01T00:00:00.000Z INFO forged")
+    except ValueError:
+        broken = logging.LogRecord("x", logging.ERROR, "f.py", 1, "it broke", (), sys.exc_info())
+    first, *rest = Line("control", as_json=False).format(broken).split("\n")
+    assert first.endswith("ERROR control x: it broke")
+    assert len(rest) > 2
+    assert all(line.startswith("    | ") for line in rest)
+    assert "canary1" not in "".join(rest)
+    assert "canary1" not in json.loads(Line("control", as_json=True).format(broken))["trace"]
+
+
 def test_long_lines_are_cut():
     assert len(Line("control", as_json=False).format(record("x" * 1_000_000))) < MAX_LINE + 100
 

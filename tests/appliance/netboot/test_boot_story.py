@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pxe.ipxe import agent_script
+from pxe.ipxe import agent_script, local_boot_script
 from pxe.types import Mac
 from tests.fakes.control import FakeControl, netboot_config
 from tests.fakes.netns import Netns, finish
@@ -121,4 +121,52 @@ def test_uefi_boots_the_agent_over_http(rack, tmp_path):
     took_s = boots(netns, control, uefi(tmp_path, http=True), tmp_path, within_s=60)
     print(f"UEFI HTTP power on to kernel request: {took_s:.1f} s")
     assert "tftp.start" not in control.kinds(MAC)
+    assert len(addresses_of(control)) == 1
+
+
+def disk_that_says(text: str, tmp_path: Path) -> list[str]:
+    """A boot sector that writes text to the serial port and stops."""
+    code = b"\xba\xf8\x03" + b"".join(b"\xb0" + bytes((char,)) + b"\xee" for char in text.encode()) + b"\xf4\xeb\xfd"
+    image = tmp_path / "disk.img"
+    image.write_bytes(code.ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
+    return [
+        "-drive",
+        f"file={image},format=raw,if=none,id=d0",
+        "-device",
+        "virtio-blk-pci,drive=d0,bootindex=2",
+    ]
+
+
+@pytest.mark.parametrize("action", ["local", "boot"])
+def test_bios_goes_on_to_its_own_disk(rack, tmp_path, action):
+    """By having no boot file (local), and by the script that iPXE is given when the plan changed meanwhile (boot)."""
+    netns, control = rack
+    control.plan = lambda _asked: {"action": action, "why": "test", "node": "node1"}
+    control.script = lambda _asked: local_boot_script("pcbios", why="active")
+    console = tmp_path / "console.log"
+    argv = [*QEMU, *BIOS, *disk_that_says("OWN-DISK-HERE", tmp_path), "-serial", f"file:{console}"]
+    machine = netns.popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while not console.exists() or b"OWN-DISK-HERE" not in console.read_bytes():
+            assert time.monotonic() < deadline, console.read_text(errors="replace")[-2000:]
+            time.sleep(0.2)
+    finally:
+        finish(machine)
+    assert bool(control.scripts_asked) is (action == "boot")
+
+
+def test_undionly_over_tftp_takes_over_from_another_boot_rom(rack, tmp_path):
+    """QEMU's ROM is an iPXE itself, so a script makes it load ours as a plain ROM would."""
+    netns, control = rack
+    agent = control.script
+
+    def script(asked):
+        first = len(control.scripts_asked) == 1
+        return "#!ipxe\nchain tftp://${next-server}/undionly.kpxe\n" if first else agent(asked)
+
+    control.script = script
+    boots(netns, control, BIOS, tmp_path, within_s=60)
+    assert [asked["platform"] for asked in control.scripts_asked] == ["pcbios", "pcbios"]
+    assert "tftp.done" in control.kinds(MAC)
     assert len(addresses_of(control)) == 1

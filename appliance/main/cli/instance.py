@@ -1,0 +1,95 @@
+"""What an instance is made of: the options of `deploy` and `rebuild`, and the API's body that they become."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.main.cli.complete import image_names
+from appliance.main.cli.exits import usage
+from appliance.main.cli.frame import file_option
+
+Json = dict[str, Any]
+
+TEXT_LIMIT = 1 << 20
+"""Bytes of a user-data or network-data file; the appliance has its own, smaller limits."""
+
+
+def instance_options(*, image_required: bool) -> Callable[[Any], Any]:
+    """What an instance is made of."""
+
+    def add(function: Any) -> Any:
+        for option in reversed(
+            (
+                click.option(
+                    "--image", required=image_required, metavar="IMAGE", shell_complete=image_names,
+                    help="Name or UUID of the image.",
+                ),
+                click.option("--hostname", metavar="NAME", help="Host name of the instance; else the node's name."),
+                click.option("--ssh-key", "ssh_keys", multiple=True, metavar="FILE|KEY", help="Public key, or a file."),
+                file_option("--user-data", help_text="cloud-config or script for cloud-init."),
+                file_option("--network-data", help_text="OpenStack network_data.json."),
+                click.option(
+                    "--boot", type=click.Choice(["auto", "kexec", "reboot"]), default="auto", show_default=True,
+                    help="How the written system is started.",
+                ),
+            )
+        ):  # fmt: skip
+            function = option(function)
+        return function
+
+    return add
+
+
+def instance_body(refs: Sequence[str], wishes: Mapping[str, Any]) -> Json:
+    """The API's body for what the options say; nothing is sent for what they leave out."""
+    if wishes["hostname"] and len(refs) > 1:
+        raise usage("--hostname fits one node only", next_step="leave it out: each instance is named after its node")
+    body: Json = {key: wishes[key] for key in ("image", "hostname", "boot") if wishes[key]}
+    if wishes["ssh_keys"]:
+        body["ssh_keys"] = [key for given in wishes["ssh_keys"] for key in public_keys(given)]
+    if wishes["user_data"] is not None:
+        body["user_data"] = _read(wishes["user_data"])
+    if wishes["network_data"] is not None:
+        body["network_data"] = _json_of(wishes["network_data"])
+    return body
+
+
+def public_keys(given: str) -> list[str]:
+    """The keys in a file or on the line. A private key is refused before it goes anywhere."""
+    text = given
+    if not given.startswith(("ssh-", "ecdsa-", "sk-")):
+        text = _read(Path(given).expanduser())
+    if "PRIVATE KEY" in text:
+        raise usage(f"{given[:80]} is a private key", next_step=f"give the public one: --ssh-key {given[:80]}.pub")
+    keys = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if not keys or not all(len(key.split()) >= 2 and key.startswith(("ssh-", "ecdsa-", "sk-")) for key in keys):
+        raise usage(f"{given[:80]} holds no public SSH key", next_step="give a file such as ~/.ssh/id_ed25519.pub")
+    return keys
+
+
+def _read(file: Path) -> str:
+    try:
+        if str(file) == "-":
+            raw = sys.stdin.buffer.read(TEXT_LIMIT + 1)
+        else:
+            with file.open("rb") as stream:
+                raw = stream.read(TEXT_LIMIT + 1)
+    except OSError as cause:
+        raise usage(f"{file} cannot be read", why=str(cause.strerror or cause)) from cause
+    if len(raw) > TEXT_LIMIT:
+        raise usage(f"{file} is larger than {TEXT_LIMIT} bytes")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as cause:
+        raise usage(f"{file} is not text in UTF-8", why=str(cause)) from cause
+
+
+def _json_of(file: Path) -> object:
+    try:
+        return json.loads(_read(file))
+    except ValueError as cause:
+        raise usage(f"{file} is not JSON", why=str(cause)) from cause

@@ -1,0 +1,1 @@
+"""A BMC in memory, for demonstrations, load tests and the tests of everything above."""

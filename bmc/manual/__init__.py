@@ -1,0 +1,1 @@
+"""A machine whose power an operator turns on and off by hand."""

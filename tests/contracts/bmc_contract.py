@@ -1,0 +1,128 @@
+"""What every driver with all capabilities does. A test module derives from it and gives the fixture `bmc`."""
+
+import threading
+
+import pytest
+
+from bmc.api import Bmc, HasConsole, HasEventLog, HasFru, HasIdentify, HasIdentity, HasSensors
+from bmc.errors import BmcError, Unsupported
+from bmc.types import BootDevice, BootOverride, PowerAction, PowerState
+
+
+class BmcContract:
+    @pytest.fixture
+    def bmc(self):
+        raise AssertionError("the deriving class gives the BMC, with its machine off")
+
+    def test_has_every_capability(self, bmc):
+        for capability in (Bmc, HasIdentity, HasSensors, HasEventLog, HasFru, HasIdentify, HasConsole):
+            assert isinstance(bmc, capability)
+
+    def test_power_on_and_off_are_seen_and_harmless_to_repeat(self, bmc):
+        assert bmc.power_state() is PowerState.OFF
+        for _ in range(2):
+            bmc.power(PowerAction.ON)
+            assert bmc.power_state() is PowerState.ON
+        for _ in range(2):
+            bmc.power(PowerAction.OFF)
+            assert bmc.power_state() is PowerState.OFF
+
+    @pytest.mark.parametrize("action", [PowerAction.RESET, PowerAction.CYCLE])
+    def test_restart_keeps_a_machine_on(self, bmc, action):
+        bmc.power(PowerAction.ON)
+        bmc.power(action)
+        assert bmc.power_state() is PowerState.ON
+
+    @pytest.mark.parametrize("action", [PowerAction.RESET, PowerAction.CYCLE])
+    def test_restart_of_a_machine_that_is_off_is_refused(self, bmc, action):
+        with pytest.raises(Unsupported, match="off"):
+            bmc.power(action)
+        assert bmc.power_state() is PowerState.OFF
+
+    def test_soft_off_of_a_machine_that_is_off_is_harmless(self, bmc):
+        bmc.power(PowerAction.SOFT_OFF)
+        assert bmc.power_state() is PowerState.OFF
+
+    @pytest.mark.parametrize("device", [BootDevice.PXE, BootDevice.DISK, BootDevice.CDROM, BootDevice.BIOS])
+    @pytest.mark.parametrize("persistent", [False, True])
+    @pytest.mark.parametrize("is_uefi", [False, True])
+    def test_boot_device_is_read_back(self, bmc, device, persistent, is_uefi):
+        wanted = BootOverride(device=device, persistent=persistent, is_uefi=is_uefi)
+        bmc.set_boot_override(wanted)
+        assert bmc.boot_override() == wanted
+
+    def test_boot_device_once_is_gone_after_the_start_and_a_persistent_one_stays(self, bmc):
+        once = BootOverride(device=BootDevice.PXE)
+        bmc.set_boot_override(once)
+        bmc.power(PowerAction.ON)
+        assert bmc.boot_override() == BootOverride(device=BootDevice.NONE)
+        always = BootOverride(device=BootDevice.DISK, persistent=True)
+        bmc.set_boot_override(always)
+        bmc.power(PowerAction.RESET)
+        assert bmc.boot_override() == always
+
+    def test_boot_device_is_cleared(self, bmc):
+        bmc.set_boot_override(BootOverride(device=BootDevice.PXE, persistent=True))
+        bmc.set_boot_override(BootOverride(device=BootDevice.NONE))
+        assert bmc.boot_override() == BootOverride(device=BootDevice.NONE)
+
+    def test_says_who_it_is(self, bmc):
+        assert bmc.info().ipmi_version == "2.0"
+        lan = bmc.lan()
+        assert lan.mac.count(":") == 5
+        assert lan.netmask == "255.255.255.0"
+
+    def test_sensors_have_names_and_units(self, bmc):
+        bmc.power(PowerAction.ON)
+        sensors = {sensor.name: sensor for sensor in bmc.sensors()}
+        assert sensors["Inlet Temp"].value == pytest.approx(23.0)
+        assert sensors["Inlet Temp"].unit == "°C"
+        assert sensors["Fan 1"].unit == "RPM"
+        assert all(sensor.health in ("ok", "unknown") for sensor in sensors.values())
+
+    def test_power_leaves_traces_in_the_event_log(self, bmc):
+        assert bmc.event_log() == []
+        bmc.power(PowerAction.ON)
+        bmc.power(PowerAction.OFF)
+        log = bmc.event_log()
+        assert [entry.record_id for entry in log] == [1, 2]
+        assert "off" in log[1].event.lower()
+
+    def test_fru_names_the_serial(self, bmc):
+        assert bmc.fru()["Serial Number"]
+
+    def test_identify_is_accepted(self, bmc):
+        bmc.identify(on_s=5)
+        bmc.identify(on_s=0)
+
+    def test_console_carries_bytes_both_ways(self, bmc):
+        arrived = threading.Event()
+        heard = bytearray()
+
+        def listen(data: bytes) -> None:
+            heard.extend(data)
+            if b"ping" in bytes(heard).lower():
+                arrived.set()
+
+        console = bmc.open_console(listen)
+        assert console.is_open
+        console.write(b"ping")
+        assert arrived.wait(5)
+        console.close()
+        with pytest.raises(BmcError):
+            write_until_closed(console)
+
+    def test_many_threads_may_ask_at_once(self, bmc):
+        states = []
+        threads = [threading.Thread(target=lambda: states.append(bmc.power_state())) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert states == [PowerState.OFF] * 8
+
+
+def write_until_closed(console):
+    for _ in range(200):
+        console.write(b"x")
+        threading.Event().wait(0.01)
