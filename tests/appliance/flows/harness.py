@@ -90,18 +90,28 @@ class Rig:
     def machine(self) -> Any:
         return self.world.machine(ADDRESS)
 
-    def drive(self, engine: Engine | None = None, *, rounds: int = 300) -> None:
-        """Run, let the machines react, and let time pass to the next thing that is due, until no flow is active."""
+    def drive(self, engine: Engine | None = None, *, rounds: int = 300, frozen_at: str = "") -> None:
+        """Run, let the machines react, and let time pass to the next thing that is due, until no flow is active.
+
+        frozen_at: while the flow is in this step, the machine does nothing.
+        """
         engine = engine or self.engine()
         for _ in range(rounds):
-            engine.run_until_idle()
-            if self.world.react(self.database, self.clock()):
-                continue
-            due = engine.next_due()
-            if due is None:
+            if not self.drive_once(engine, frozen_at=frozen_at):
                 return
-            self.clock.advance_to(due)
         raise AssertionError(f"still active after {rounds} rounds: {self.flow().step}")
+
+    def drive_once(self, engine: Engine, *, frozen_at: str = "") -> bool:
+        """False when no flow is active any more."""
+        engine.run_until_idle()
+        is_frozen = frozen_at != "" and self.flow().step == frozen_at
+        if not is_frozen and self.world.react(self.database, self.clock()):
+            return True
+        due = engine.next_due()
+        if due is None:
+            return False
+        self.clock.advance_to(due)
+        return True
 
 
 def rig(database: Database, clock: FakeClock, directory: Path, **policy: Any) -> Rig:

@@ -23,17 +23,14 @@ from appliance.models import flow
 from appliance.models.database import Database
 from appliance.models.flow import Flow, FlowSignal, Worker
 from bmc.errors import Denied, Unreachable
-from tests.appliance.flows.harness import Rig, rig
-from tests.fakes.clock import FakeClock
+from tests.appliance.flows.harness import Rig
 
 Steps = Callable[[Procedure], None]
 
 
-@pytest.fixture
-def made(database: Database, clock: FakeClock, tmp_path: Path) -> Rig:
-    built = rig(database, clock, tmp_path)
-    built.add_node("available")
-    return built
+@pytest.fixture(autouse=True)
+def node(made: Rig) -> None:
+    made.add_node("available")
 
 
 def use(made: Rig, *procedures: Procedure, **policy: Any) -> None:

@@ -4,7 +4,6 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +15,8 @@ from appliance.flows.procedure import Procedure
 from appliance.models.agent_command import FINISHED
 from appliance.models.database import Database
 from appliance.services import lifecycle
-from tests.appliance.flows.harness import Rig, rig
+from tests.appliance.flows.harness import Rig
 from tests.appliance.flows.scenarios import SCENARIOS, Scenario
-from tests.fakes.clock import FakeClock
 
 Function = Callable[[Any], Any]
 ACTS = {step.name for procedure in FLOWS.values() for step in procedure.steps.values() if step.act is not None}
@@ -55,11 +53,6 @@ class Injected(RackwrightError):
 
 class Killed(BaseException):
     """The worker is gone between two instructions."""
-
-
-@pytest.fixture
-def made(database: Database, clock: FakeClock, tmp_path: Path) -> Rig:
-    return rig(database, clock, tmp_path)
 
 
 def wrap(made: Rig, step: str, wrapper: Callable[[Function], Function]) -> None:
