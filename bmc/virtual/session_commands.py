@@ -1,12 +1,17 @@
 """Commands that concern the session which carries them (§22.18, §22.19, §24.1, §24.2)."""
 
+from __future__ import annotations
+
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from bmc.rmcp.message import Code, NetFn, Request, Response
 from bmc.rmcp.packet import PayloadType
 from bmc.rmcp.sol import SolLink
-from bmc.virtual.sessions import Session, SessionCommand, Sessions
+
+if TYPE_CHECKING:
+    from bmc.virtual.sessions import Session, Sessions
 
 # What fits beside headers in 255 octets, the size that all consoles can take.
 SOL_DATA_BYTES = 200
@@ -65,12 +70,23 @@ def deactivate_payload(sessions: Sessions, session: Session, request: Request) -
     owner = sessions.find(sessions.controller.sol_session_id)
     if owner is None:
         return Response(code=ALREADY_INACTIVE)
-    del session
+    if owner is not session:
+        sessions.tell_sol_is_over(owner)
     sessions.stop_sol(owner)
     return Response(code=Code.OK)
 
 
-SESSION_COMMANDS: Mapping[tuple[int, int], SessionCommand] = {
+def cold_reset(sessions: Sessions, session: Session, _request: Request) -> Response:
+    """The BMC starts anew: every session is gone, this one after its answer."""
+    if session.privilege < ADMINISTRATOR:
+        return Response(code=Code.INSUFFICIENT_PRIVILEGE)
+    sessions.close_all(but=session)
+    session.is_closing = True
+    return Response(code=Code.OK)
+
+
+SESSION_COMMANDS: Mapping[tuple[int, int], Callable[[Sessions, Session, Request], Response]] = {
+    (NetFn.APP, 0x02): cold_reset,
     (NetFn.APP, 0x3B): set_privilege,
     (NetFn.APP, 0x3C): close_session,
     (NetFn.APP, 0x48): activate_payload,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bmc.rmcp import packet
 from bmc.rmcp.message import Code, Envelope, NetFn, Request, ask
 from bmc.rmcp.packet import Bare, Clear, PayloadType, Sealed
-from bmc.rmcp.sol import SolPayload
+from bmc.rmcp.sol import DEACTIVATED, SolPayload
 from bmc.rmcp.suites import SUITE_3, SUITE_17, Handshake
 from bmc.virtual.commands import COMMANDS
 from bmc.virtual.controller import Controller
@@ -103,8 +103,11 @@ class Console:
 
     def ask(self, request):
         self.message += 1
-        [(_, payload)] = self.put(self.seal(ask(request, self.message).encode()))
-        return Envelope.decode(payload).data
+        datagram = self.seal(ask(request, self.message).encode())
+        # Behind the answer there may be a notice to the owner of another session.
+        answer, *self.notices = self.sessions.receive(datagram, self.peer, self.now)
+        assert answer[1] == self.peer
+        return Envelope.decode(self.read(answer[0])[1]).data
 
 
 @pytest.mark.parametrize("suite", [SUITE_3, SUITE_17], ids=["3", "17"])
@@ -264,6 +267,9 @@ def test_serial_over_lan_is_for_one_and_needs_encryption():
     assert SolPayload.decode(answers[0][1]).acknowledges == 1
     assert sessions.controller.machine.typed == b"root"
     assert second.ask(Request(netfn=NetFn.APP, command=0x49, data=bytes([1, 1, 0, 0, 0, 0])))[0] == 0
+    [(notice, peer)] = second.notices
+    assert peer == PEER
+    assert SolPayload.decode(first.read(notice)[1]).status == DEACTIVATED
     assert sessions.console_bytes(b"lost", 3.0) == []
 
 
