@@ -51,7 +51,7 @@ class Connections:
         return made
 
     def _ipmi(self, target: BmcTarget) -> IpmiBmc:
-        """pyghmi's thread starts with the first BMC that needs it."""
+        """The first BMC that needs it starts pyghmi's thread."""
         loop = shared_loop()
         self._gate = self._gate or LoginGate(loop)
         return IpmiBmc(target, loop=loop, gate=self._gate, breaker=Breaker())
