@@ -3,6 +3,7 @@
 import http.server
 import re
 import threading
+import urllib.parse
 from types import TracebackType
 from typing import Self
 
@@ -80,3 +81,34 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *arguments: object) -> None:
         pass
+
+
+class FormReceiver:
+    """A web server that keeps the forms posted to it."""
+
+    def __init__(self) -> None:
+        self.forms: list[tuple[str, dict[str, list[str]]]] = []
+        forms = self.forms
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                forms.append((self.path, urllib.parse.parse_qs(body, keep_blank_values=True)))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
