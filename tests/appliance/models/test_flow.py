@@ -115,6 +115,16 @@ def test_a_node_takes_its_work_with_it(database: Database, node_id: int, clock: 
         assert session.scalar(select(FlowSignal)) is None
 
 
+def test_old_work_is_swept_and_active_work_kept(database: Database, node_id: int, clock: FakeClock) -> None:
+    start(database, node_id, clock)
+    with database.write() as session:
+        flow.finished(session, kind="manage", node_id=node_id, now=clock(), actor="ann")
+        assert flow.sweep(session, before=clock()) == 0
+        clock.advance(1)
+        assert flow.sweep(session, before=clock()) == 1
+        assert [row.status for row in session.scalars(select(Flow))] == ["active"]
+
+
 def test_the_search_for_due_flows_uses_the_due_index(database: Database) -> None:
     if database.is_sqlite:
         question = "EXPLAIN QUERY PLAN SELECT min(wake_at) FROM flow WHERE status = 'active' AND owner IS NULL"
