@@ -18,7 +18,8 @@ _SECRET = re.compile(r"[A-Za-z0-9_-]{16,128}\Z")
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:,/=@+-]{0,199}\Z")
 _MOST_WORDS = 32
 
-DEFAULT_CONSOLES = ("console=tty0", "console=ttyS0,115200")
+DEFAULT_WORDS = ("console=tty0", "console=ttyS0,115200", "quiet")
+"""quiet: the kernel would print its command line, and so the boot secret, on the serial console."""
 
 
 def agent_script(
@@ -29,7 +30,7 @@ def agent_script(
     boot_secret: str,
     http_port: int = 8080,
     api_port: int = 8444,
-    kernel_words: Sequence[str] = DEFAULT_CONSOLES,
+    kernel_words: Sequence[str] = DEFAULT_WORDS,
 ) -> str:
     """Boots the agent. ca_sha256: hex of the DER form of the CA certificate. Raises UnsafeValue."""
     if len(kernel_words) > _MOST_WORDS:

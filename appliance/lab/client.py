@@ -30,6 +30,11 @@ class ApiFailed(Exception):
         self.why = why
         self.next_step = next_step
 
+    @property
+    def is_passing(self) -> bool:
+        """Nobody answered, or somebody who could not: asking again later may help."""
+        return self.status == 0 or self.status >= 500
+
 
 class Client:
     """Usable from several threads."""
@@ -111,7 +116,7 @@ class Client:
             try:
                 return self._send(method, path, body=data, headers=headers, limit_s=_ANSWER_S)
             except ApiFailed as fault:
-                if fault.status != 0 and fault.status < 500:
+                if not fault.is_passing:
                     raise
                 last = fault
         raise last

@@ -203,7 +203,14 @@ class Chapter:
         limit_s = self._story.limits_s[what]
         deadline = time.monotonic() + limit_s
         while time.monotonic() < deadline:
-            found = probe()
+            try:
+                found = probe()
+            except ApiFailed as fault:
+                # The appliance may be restarted in the middle of anything; the machine goes on, and so do we.
+                if not fault.is_passing:
+                    raise
+                self._note(f"{what}: the appliance does not answer")
+                found = None
             if found is not None:
                 return found
             time.sleep(self._story.poll_s)
@@ -212,7 +219,10 @@ class Chapter:
     def _state_words(self) -> str:
         if not self._ref:
             return "the appliance does not know the machine"
-        return what_now(self._story.client.node(self._ref))
+        try:
+            return what_now(self._story.client.node(self._ref))
+        except ApiFailed as fault:
+            return str(fault)
 
     def _events(self) -> list[Json]:
         """Of this machine since the story began, also what its MAC did before it was a node."""

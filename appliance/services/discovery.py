@@ -16,7 +16,7 @@ from appliance.domain.errors import Conflict, Invalid
 from appliance.models import agent_command, event
 from appliance.models.agent_command import AgentCommand
 from appliance.models.node import Node, Port, Sighting
-from appliance.services import nodes
+from appliance.services import node_input, nodes
 from appliance.services.vault import Vault
 
 BMC_USER = "rackwright"
@@ -78,9 +78,9 @@ def consider(session: Session, vault: Vault, sighting: Sighting, *, policy: Poli
         text = f"machine {sighting.mac} reports a MAC address that belongs to {owner.label}; it was not enrolled"
         event.record(session, at=now, kind="alarm", actor="agent", node_id=owner.id, mac=sighting.mac, message=text)
         return None
-    wish = nodes.NewNode(
+    wish = node_input.NewNode(
         name=_free_name(session, sighting.mac), driver="ipmi" if report.get("bmc") else "manual", macs=macs,
-        boot_mode=report.get("boot_mode") if report.get("boot_mode") in nodes.BOOT_MODES else None,
+        boot_mode=report.get("boot_mode") if report.get("boot_mode") in node_input.BOOT_MODES else None,
     )  # fmt: skip
     try:
         node = nodes.create(session, vault, wish, actor="discovery", now=now)
@@ -130,7 +130,7 @@ def bmc_was_set_up(
         text = f"the BMC at {address} belongs to {other.label} already; access was not stored"
         event.record(session, at=now, kind="alarm", actor="agent", node_id=node.id, message=text)
         return
-    nodes.set_bmc(node, vault, nodes.BmcAccess(address=address, username=BMC_USER, password=password))
+    nodes.set_bmc(node, vault, node_input.BmcAccess(address=address, username=BMC_USER, password=password))
     event.record(
         session,
         at=now,

@@ -3,54 +3,24 @@
 Not here: verbs that move a node through its life (services.lifecycle) and anything that talks to a BMC.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from appliance.domain import names
-from appliance.domain.errors import Conflict, Invalid, NotFound
+from appliance.domain.errors import Conflict, NotFound
 from appliance.models import event
 from appliance.models.node import Inventory, Node, Port, Sighting
+from appliance.services.node_input import BOOT_MODES, BmcAccess, NewNode
 from appliance.services.vault import Vault
-from bmc.registry import DRIVER_NAMES
 
-BOOT_MODES = ("bios", "uefi")
 DELETABLE = frozenset(
     {"enroll", "manageable", "available", "inspect failed", "clean failed", "deploy failed", "adopt failed", "error"}
 )
 PAGE_MAX = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BmcAccess:
-    """Where the BMC is and how to log in; password None = not known yet."""
-
-    address: str | None = None
-    udp_port: int = 623
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewNode:
-    """A checked wish for a node (services.node_input makes it from what people send)."""
-
-    name: str | None
-    driver: str
-    bmc: BmcAccess = field(default_factory=BmcAccess)
-    driver_options: Mapping[str, Any] = field(default_factory=dict)
-    macs: Sequence[str] = ()
-    boot_mode: str | None = None
-    resource_class: str | None = None
-    rack: str | None = None
-    rack_unit: int | None = None
-    properties: Mapping[str, Any] = field(default_factory=dict)
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 def create(session: Session, vault: Vault, wish: NewNode, *, actor: str, now: datetime) -> Node:
@@ -187,23 +157,6 @@ def counts(session: Session) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-CHANGEABLE = frozenset(
-    {
-        "name",
-        "driver",
-        "bmc",
-        "driver_options",
-        "macs",
-        "boot_mode",
-        "resource_class",
-        "rack",
-        "rack_unit",
-        "properties",
-        "extra",
-    }
-)
-
-
 def change(
     session: Session, vault: Vault, node: Node, wish: NewNode, given: frozenset[str], *, actor: str, now: datetime
 ) -> Node:
@@ -261,72 +214,3 @@ def inventory(session: Session, node: Node) -> Inventory:
     if row is None:
         raise NotFound(f"{node.label} was not inspected yet", next_step=f"rackwright node inspect {node.label}")
     return row
-
-
-def parse(body: Mapping[str, Any], *, partial: bool = False) -> tuple[NewNode, frozenset[str]]:
-    """A checked wish from untrusted JSON, and the names of the fields that were given.
-
-    partial: a change, so nothing is required. Raises Invalid naming the field.
-    """
-    unknown = set(body) - CHANGEABLE
-    if unknown:
-        raise Invalid(f"unknown field {min(unknown)!r}", next_step=f"known fields: {', '.join(sorted(CHANGEABLE))}")
-    driver = _text(body, "driver", default="ipmi") or "ipmi"
-    if driver not in DRIVER_NAMES:
-        raise Invalid(f"unknown driver {driver!r}", next_step=f"drivers: {', '.join(sorted(DRIVER_NAMES))}")
-    boot_mode = _text(body, "boot_mode")
-    if boot_mode is not None and boot_mode not in BOOT_MODES:
-        raise Invalid(f"boot_mode is 'bios' or 'uefi', not {boot_mode!r}")
-    name = _text(body, "name")
-    access = _bmc(body.get("bmc"))
-    if not partial and driver == "ipmi" and access.address is None:
-        raise Invalid(
-            "the ipmi driver needs bmc.address", next_step="rackwright node enroll NAME --bmc ADDRESS --username USER"
-        )
-    macs = body.get("macs") or []
-    if not isinstance(macs, list) or len(macs) > 64 or not all(isinstance(item, str) for item in macs):
-        raise Invalid("macs is a list of at most 64 MAC addresses")
-    unit = body.get("rack_unit")
-    if unit is not None and (not isinstance(unit, int) or isinstance(unit, bool) or not 1 <= unit <= 100):
-        raise Invalid("rack_unit is a number from 1 to 100")
-    wish = NewNode(
-        name=names.hostname(name) if name is not None else None, driver=driver, bmc=access,
-        driver_options=_mapping(body, "driver_options"), macs=[names.mac(item) for item in macs], boot_mode=boot_mode,
-        resource_class=_text(body, "resource_class", limit=80), rack=_text(body, "rack"), rack_unit=unit,
-        properties=_mapping(body, "properties"), extra=_mapping(body, "extra"),
-    )  # fmt: skip
-    return wish, frozenset(body)
-
-
-def _text(body: Mapping[str, Any], key: str, *, default: str | None = None, limit: int = 63) -> str | None:
-    value = body.get(key, default)
-    if value is not None and (not isinstance(value, str) or len(value) > limit or not value.isprintable()):
-        raise Invalid(f"{key} is a text of at most {limit} printable characters")
-    return value or None
-
-
-def _mapping(body: Mapping[str, Any], key: str) -> dict[str, Any]:
-    value = body.get(key) or {}
-    if not isinstance(value, dict):
-        raise Invalid(f"{key} is an object of names and values")
-    return value
-
-
-def _bmc(value: Any) -> BmcAccess:
-    if value is None:
-        return BmcAccess()
-    if not isinstance(value, dict) or set(value) - {"address", "udp_port", "username", "password"}:
-        raise Invalid("bmc is an object with address, udp_port, username and password")
-    port = value.get("udp_port", 623)
-    if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535:
-        raise Invalid("bmc.udp_port is a number from 1 to 65535")
-    address = _text(value, "address")
-    password = _text(value, "password", limit=64)
-    if password is not None and set(password) == {"*"}:
-        raise Invalid("bmc.password is the mask, not a password", next_step="leave it out to keep the stored one")
-    return BmcAccess(
-        address=names.ip_address(address) if address else None,
-        udp_port=port,
-        username=_text(value, "username"),
-        password=password,
-    )

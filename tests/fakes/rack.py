@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from appliance.services import nodes
+from appliance.services import node_input
 from appliance.services.vault import Vault
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -36,11 +36,11 @@ def inventory(mac: str = MAC, *, bmc: bool = True, size_bytes: int = 8 << 30) ->
     }
 
 
-def wish(name: str | None = "n1", **changes) -> nodes.NewNode:
+def wish(name: str | None = "n1", **changes) -> node_input.NewNode:
     given = {
         "name": name,
         "driver": "ipmi",
-        "bmc": nodes.BmcAccess(address="10.77.0.201", username="admin", password="hunter2-canary"),
+        "bmc": node_input.BmcAccess(address="10.77.0.201", username="admin", password="hunter2-canary"),
         "macs": [MAC],
     }
-    return nodes.NewNode(**(given | changes))
+    return node_input.NewNode(**(given | changes))

@@ -19,7 +19,8 @@ def test_agent_script():
     assert ipxe.agent_script(**GOOD, kernel_words=["console=ttyS0,115200"]) == (
         "#!ipxe\n"
         "kernel http://10.77.0.1:8080/boot/vmlinuz initrd=initrd console=ttyS0,115200 "
-        f"rackwright.http=http://10.77.0.1:8080 rackwright.api=https://10.77.0.1:8444 rackwright.ca={'ab' * 32} rackwright.boot={'s' * 43} "
+        "rackwright.http=http://10.77.0.1:8080 rackwright.api=https://10.77.0.1:8444 "
+        f"rackwright.ca={'ab' * 32} rackwright.boot={'s' * 43} "
         "BOOTIF=01-52-54-00-77-00-01\n"
         "initrd --name initrd http://10.77.0.1:8080/boot/initrd\n"
         "boot\n"

@@ -13,7 +13,7 @@ from appliance.http.context import Context
 from appliance.http.json_body import nothing, number, only, read_object, reply, stamp
 from appliance.http.native import present
 from appliance.models.event import Event
-from appliance.services import deployment, events, lifecycle, nodes
+from appliance.services import deployment, events, lifecycle, node_input, nodes
 
 BULK_MAX = 1000
 VERBS = {
@@ -76,7 +76,7 @@ def _list(context: Context) -> Response:
 
 
 def _create(context: Context) -> Response:
-    wish, _given = nodes.parse(read_object())
+    wish, _given = node_input.parse(read_object())
     with context.database.write() as session:
         row = nodes.create(session, context.vault, wish, actor=g.actor.name, now=context.clock())
         shown = present.node(session, row)
@@ -107,7 +107,7 @@ def _bulk_one(context: Context, position: int, wish: dict[str, Any], *, check: b
     """One node, one transaction: a bad line never takes a good one with it."""
     line = wish.pop("line", position)
     try:
-        parsed, _given = nodes.parse(wish)
+        parsed, _given = node_input.parse(wish)
         with context.database.write() as session:
             label = nodes.create(session, context.vault, parsed, actor=g.actor.name, now=context.clock()).label
             _stop_here(check)
@@ -125,7 +125,7 @@ def _show(context: Context, ref: str) -> Response:
 
 
 def _change(context: Context, ref: str) -> Response:
-    wish, given = nodes.parse(read_object(), partial=True)
+    wish, given = node_input.parse(read_object(), partial=True)
     with context.database.write() as session:
         row = nodes.fetch(session, ref)
         nodes.change(session, context.vault, row, wish, given, actor=g.actor.name, now=context.clock())
@@ -155,7 +155,7 @@ def _verb(context: Context, ref: str, verb: str) -> Response:
     spec = read_object()
     with context.database.write() as session:
         row = nodes.fetch(session, ref)
-        checked = deployment.check(session, context.vault, row, VERBS[verb], spec)
+        checked = deployment.check(session, context.vault, context.images, row, verb=VERBS[verb], spec=spec)
         flow = lifecycle.request(
             session, node=row, verb=VERBS[verb], spec=checked, actor=g.actor.name, now=context.clock()
         )

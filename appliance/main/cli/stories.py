@@ -58,12 +58,16 @@ def timeline(inv: Invocation, *, node: str, follow: bool, limit: int) -> None:
 
 
 def _draw(document: Json) -> None:
+    from appliance.main.cli.progress import clock
     from appliance.main.cli.table import terminal_width
-    from appliance.main.cli.timeline import phases_of, picture
+    from appliance.main.cli.timeline import phases_of, picture, runs
 
     ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
-    for line in picture(phases_of(document, system_clock()), width=terminal_width(), ascii_only=ascii_only):
-        print(inert(line))
+    for number, (rest_s, phases) in enumerate(runs(phases_of(document, system_clock()))):
+        if number:
+            print(f"-- nothing for {clock(rest_s)} --")
+        for line in picture(phases, width=terminal_width(), ascii_only=ascii_only):
+            print(line)
 
 
 def _go_on(inv: Invocation, node: str, document: Json, events: list[Json]) -> None:

@@ -4,7 +4,7 @@ Phases come from the appliance (`phases`), or are read from the events that end 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from appliance.main.cli.text import inert
 Json = dict[str, Any]
 
 EIGHTHS = " ▏▎▍▌▋▊▉█"
+IDLE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,22 @@ def phases_of(document: Json, now: datetime) -> list[Phase]:
         Phase(name=inert(name), start_s=start - zero, end_s=max(start, end) - zero, is_open=is_open)
         for name, start, end, is_open in sorted(spans, key=lambda span: (span[1], span[2]))
     ]
+
+
+def runs(phases: Sequence[Phase], *, idle_s: float = IDLE_S) -> list[tuple[float, list[Phase]]]:
+    """Phases in groups with nothing going on between them: (seconds of rest before it, the group from its own start).
+
+    On one scale a night between two deployments would leave nothing to see of either.
+    """
+    found: list[tuple[float, list[Phase]]] = []
+    end = 0.0
+    for phase in sorted(phases, key=lambda one: one.start_s):
+        if not found or phase.start_s - end > idle_s:
+            found.append((max(0.0, phase.start_s - end), []))
+            zero = phase.start_s
+        found[-1][1].append(replace(phase, start_s=phase.start_s - zero, end_s=phase.end_s - zero))
+        end = max(end, phase.end_s)
+    return found
 
 
 def picture(phases: Sequence[Phase], *, width: int, ascii_only: bool = False) -> list[str]:

@@ -187,6 +187,30 @@ def test_a_machine_that_never_calls_back_is_named_with_the_limit(stage, monkeypa
     assert machine.error["why"] == "the appliance does not know the machine"
 
 
+def test_an_appliance_that_restarts_meanwhile_is_waited_for(stage, monkeypatch):
+    api, told = stage(firmwares=["bios"])
+    ask, silences = api.node, [ApiFailed(0, "no answer"), ApiFailed(502, "starting"), ApiFailed(503, "busy")]
+
+    def node(ref):
+        if silences:
+            raise silences.pop()
+        return ask(ref)
+
+    monkeypatch.setattr(api, "node", node)
+    assert told.run().is_ok
+    assert silences == []
+
+
+def test_a_refusal_is_not_waited_for(stage, monkeypatch):
+    api, told = stage(firmwares=["bios"])
+
+    def node(ref):
+        raise ApiFailed(404, "no such node")
+
+    monkeypatch.setattr(api, "node", node)
+    assert told.run().machines[0].error["message"] == "no such node"
+
+
 def test_the_login_is_tried_until_it_works(stage):
     tries = []
 

@@ -160,6 +160,14 @@ def test_call_home(shared, node):
     assert node.curl("-o", "/dev/null", "-w", "%{http_code}", "-d", f"@{big}", f"{BASE}/call-home/{TOKEN}") == "413"
 
 
+def test_process_is_small(shared, node):
+    """After the work of the tests above: at most 40 MiB of its own."""
+    assert node.name
+    rollup = Path(f"/proc/{shared.process.pid}/smaps_rollup").read_text()
+    pss_kib = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+    assert pss_kib < 40 * 1024
+
+
 def test_interface_that_goes_and_returns_is_picked_up(own):
     own.netns.ip("link", "del", "br0")
     until(lambda: own.health()["status"] == "degraded")

@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from appliance.domain.errors import Conflict, Invalid, NotFound
 from appliance.models.node import Node, Sighting
-from appliance.services import nodes
+from appliance.services import node_input, nodes
 from tests.fakes.rack import MAC, NOW, vault, wish
 
 
@@ -24,8 +24,8 @@ def test_a_new_node_is_in_enroll_and_its_password_is_sealed(database):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"macs": ["52:54:00:77:00:09"], "bmc": nodes.BmcAccess(address="10.77.0.9")}, "named 'n1'"),
-        ({"name": "n2", "bmc": nodes.BmcAccess(address="10.77.0.9")}, MAC),
+        ({"macs": ["52:54:00:77:00:09"], "bmc": node_input.BmcAccess(address="10.77.0.9")}, "named 'n1'"),
+        ({"name": "n2", "bmc": node_input.BmcAccess(address="10.77.0.9")}, MAC),
         ({"name": "n2", "macs": []}, "10.77.0.201"),
     ],
 )
@@ -55,7 +55,7 @@ def test_an_unknown_node_is_not_found(database, ref):
 
 def test_a_change_touches_only_what_was_given(database):
     node = create(database)
-    parsed, given = nodes.parse({"rack": "r01", "rack_unit": 7}, partial=True)
+    parsed, given = node_input.parse({"rack": "r01", "rack_unit": 7}, partial=True)
     with database.write() as session:
         row = nodes.fetch(session, "n1")
         nodes.change(session, vault(), row, parsed, given, actor="ann", now=NOW)
@@ -106,5 +106,5 @@ def test_enrolling_a_sighted_machine_takes_its_running_agent_over(database):
 )
 def test_bad_input_names_the_field(body, said):
     with pytest.raises(Invalid) as refusal:
-        nodes.parse(body)
+        node_input.parse(body)
     assert said in str(refusal.value)

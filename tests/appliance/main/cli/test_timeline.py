@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.main.cli.timeline import Phase, phases_of, picture
+from appliance.main.cli.timeline import Phase, phases_of, picture, runs
 
 NOW = datetime(2026, 3, 1, 12, 1, 0, tzinfo=UTC)
 
@@ -58,3 +58,15 @@ def test_no_line_is_wider_than_the_terminal(
 ) -> None:
     phases = [Phase(name=name, start_s=min(a, b), end_s=max(a, b)) for name, a, b in spans]
     assert all(len(line) <= width for line in picture(phases, width=width, ascii_only=ascii_only))
+
+
+def test_a_long_rest_starts_a_new_scale() -> None:
+    phases = [
+        Phase(name="a", start_s=0, end_s=5),
+        Phase(name="b", start_s=20, end_s=40),
+        Phase(name="c", start_s=9000, end_s=9003),
+    ]
+    assert [(rest, [(one.name, one.start_s, one.end_s) for one in group]) for rest, group in runs(phases)] == [
+        (0.0, [("a", 0, 5), ("b", 20, 40)]), (8960.0, [("c", 0.0, 3.0)]),
+    ]  # fmt: skip
+    assert runs([]) == []
