@@ -9,6 +9,7 @@ from bmc.breaker import Breaker
 from bmc.errors import Unsupported
 from bmc.fake.driver import FakeBmc, FakeMachines
 from bmc.ipmi.driver import IpmiBmc
+from bmc.ipmi.gate import LoginGate
 from bmc.ipmi.loop import shared_loop
 from bmc.manual.driver import ManualBmc, ManualRecords
 from bmc.types import BmcTarget
@@ -26,8 +27,9 @@ class Connections:
         self._open: dict[tuple[str, str, int], tuple[BmcTarget, ClosableBmc]] = {}
         self._fakes = FakeMachines()
         self._manual = ManualRecords()
+        gate = LoginGate(shared_loop())
         self._makers: Mapping[str, Callable[[BmcTarget], ClosableBmc]] = {
-            "ipmi": lambda target: IpmiBmc(target, loop=shared_loop(), breaker=Breaker()),
+            "ipmi": lambda target: IpmiBmc(target, loop=shared_loop(), gate=gate, breaker=Breaker()),
             "manual": lambda target: ManualBmc(target, self._manual),
             "fake": lambda target: FakeBmc(target, self._fakes),
         }

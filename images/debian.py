@@ -62,7 +62,9 @@ def build(
         cache_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache_dir, prefix="build-") as work:
             report("installing packages into a new tree")
-            _build(cached, Path(work), _tree(Path(work), codename, kernel, sources), report)
+            root_uuid = str(uuid.uuid4())
+            tree = _tree(Path(work), codename, kernel, sources, root_uuid)
+            _build(cached, Path(work), tree, root_uuid, report)
     return _deliver(cached, out, is_from_cache=is_from_cache)
 
 
@@ -74,13 +76,12 @@ def _key(codename: str, kernel: Kernel, sources: list[apt_sources.Source]) -> st
     return hashlib.sha256("\0".join(text).encode()).hexdigest()[:16]
 
 
-def _build(cached: Path, work: Path, tree: Path, report: Callable[[str], None]) -> None:
+def _build(cached: Path, work: Path, tree: Path, root_uuid: str, report: Callable[[str], None]) -> None:
     boot = _boot_files(tree, work)
     version = _finish_tree(tree)
     report("writing the disk")
     used = _used_bytes(tree)
-    root_uuid, disk = str(uuid.uuid4()), work / "disk.raw"
-    (tree / "etc/fstab").write_text(debian_recipe.FSTAB.format(root=root_uuid))
+    disk = work / "disk.raw"
     bootdisk.assemble(
         tree,
         disk,
@@ -97,14 +98,14 @@ def _build(cached: Path, work: Path, tree: Path, report: Callable[[str], None]) 
     _facts_path(cached).write_text(json.dumps(facts, indent=1))  # last: its presence says that the rest is whole
 
 
-def _tree(work: Path, codename: str, kernel: Kernel, sources: list[apt_sources.Source]) -> Path:
+def _tree(work: Path, codename: str, kernel: Kernel, sources: list[apt_sources.Source], root_uuid: str) -> Path:
     """Root tree with all packages configured, and the boot loader's packages in its /boot-debs, not installed."""
     tree, early, listing = work / "tree", work / "early", work / "image.sources"
     for name, content in debian_recipe.EARLY_FILES.items():
         file = early / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content)
-        file.chmod(0o755)
+        file.write_text(content.replace("@ROOT@", root_uuid))
+        file.chmod(0o755 if content.startswith("#!") else 0o644)
     listing.write_text("\n".join(source.stanza() for source in sources))
     work.chmod(0o755)  # apt's unprivileged user reads below it
     excluded = [*debian_recipe.EXCLUDED]
@@ -121,10 +122,11 @@ def _tree(work: Path, codename: str, kernel: Kernel, sources: list[apt_sources.S
             "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr", '--aptopt=APT::Install-Recommends "false"', *options,
             f"--include={','.join((*debian_recipe.PACKAGES, debian_recipe.KERNEL_PACKAGES[kernel]))}",
             f"--essential-hook=sync-in {early} /",
+            '--customize-hook=chroot "$1" netplan info >"$1/usr/local/share/netplan-info"',
             f"--customize-hook={download.format(' '.join(debian_recipe.BOOT_PACKAGES))}",
             codename, str(tree), str(listing),
         ],
-        env=os.environ | {"TMPDIR": str(work), "SOURCE_DATE_EPOCH": "0", "LC_ALL": "C.UTF-8"},
+        env=os.environ | {"TMPDIR": str(work), "LC_ALL": "C.UTF-8"},
         timeout_s=1800,
     )  # fmt: skip
     return tree
@@ -147,6 +149,13 @@ def _finish_tree(tree: Path) -> str:
     """Our own files, units and an identity that each machine makes for itself. Answers with the kernel's version."""
     for name, content in debian_recipe.FILES.items():
         (tree / name).write_text(content)
+    for name, content in debian_recipe.PROGRAMS.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(content)
+        (tree / name).chmod(0o755)
+    # Newer than /usr: else the first boot makes accounts, caches and links anew that are there already.
+    for name in ("etc/.updated", "var/.updated"):
+        (tree / name).write_text("")
     for key in (tree / "etc/ssh").glob("ssh_host_*"):
         key.unlink()
     for unit in debian_recipe.MASKED_UNITS:

@@ -14,6 +14,7 @@ from appliance.models.database import Database
 from appliance.models.image import Image
 from appliance.models.node import Inventory, Node
 from appliance.services import deployment, events, identity, images, lifecycle, network, nodes
+from appliance.services.image_store import ImageStore
 from appliance.services.vault import Vault
 from webui import present
 from webui.session import forget, harden, remember, seen_by
@@ -31,9 +32,16 @@ class Console:
     """The views, with what they need handed in."""
 
     def __init__(
-        self, *, database: Database, vault: Vault, clock: Callable[[], datetime], login_policy: identity.Policy
+        self,
+        *,
+        database: Database,
+        vault: Vault,
+        images: ImageStore,
+        clock: Callable[[], datetime],
+        login_policy: identity.Policy,
     ) -> None:
-        self._database, self._vault, self._clock, self._login_policy = database, vault, clock, login_policy
+        self._database, self._vault, self._images = database, vault, images
+        self._clock, self._login_policy = clock, login_policy
 
     def blueprint(self) -> Blueprint:
         site = Blueprint(
@@ -134,7 +142,7 @@ class Console:
             spec = {"image": request.form.get("image", ""), "ssh_keys": keys}
             spec |= {key: request.form[key] for key in ("hostname", "user_data") if request.form.get(key, "").strip()}
         asked = FORM_VERBS.get(verb, Verb.MANAGE)
-        checked = deployment.check(session, self._vault, node, asked, spec)
+        checked = deployment.check(session, self._vault, self._images, node, verb=asked, spec=spec)
         lifecycle.request(session, node=node, verb=asked, spec=checked, actor=g.actor.name, now=self._clock())
 
     def images_page(self) -> str:

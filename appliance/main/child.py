@@ -81,7 +81,16 @@ def prepare(config: Config) -> None:
 def _run(options: argparse.Namespace, config: Config) -> int:
     """Each process imports its own half of the appliance, and only now."""
     if options.name == "netboot":
-        return int(import_module("appliance.netboot").run(config.state))
+        asked = config.netboot
+        return int(
+            import_module("appliance.netboot").run(
+                config.state,
+                http_port=asked.http_port,
+                tftp_port=asked.tftp_port,
+                dns_port=asked.dns_port,
+                dhcp_port=asked.dhcp_port,
+            )
+        )
     prepare(config)
     run = import_module("appliance.main.control").run
     return int(run(config.state, listen=options.listen, roles=frozenset(options.roles.split(","))))

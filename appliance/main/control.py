@@ -70,7 +70,11 @@ def _operators(control: wiring.Control) -> Flask:
     context = control.context
     operators = app.operator_app(context)
     console = Console(
-        database=context.database, vault=context.vault, clock=context.clock, login_policy=context.login_policy
+        database=context.database,
+        vault=context.vault,
+        images=context.images,
+        clock=context.clock,
+        login_policy=context.login_policy,
     )
     operators.register_blueprint(console.blueprint())
     return operators

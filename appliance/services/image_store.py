@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+import orjson
 from sqlalchemy import select
 
 from appliance.domain.clock import Clock
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 CHUNK = 1 << 20
 MAX_UPLOAD = 64 << 30
+SCHEMA = "cloud-config.json"
 _TOKEN = "image-token"  # noqa: S105  (a vault context, not a secret)
 
 
@@ -159,6 +161,22 @@ class ImageStore:
                 self.make_ready(uuid)
             else:
                 self._kill(uuid, "the appliance stopped while the image was coming in; send it again")
+
+    def keep_schema(self, uuid: str, schema: dict[str, Any]) -> None:
+        """Keep the JSON schema of the cloud-config that this image understands."""
+        folder = self.folder(uuid)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part = folder / "cloud-config.part"
+        part.write_bytes(orjson.dumps(schema))
+        part.replace(folder / SCHEMA)
+
+    def schema(self, uuid: str) -> dict[str, Any] | None:
+        """The image's own schema of cloud-config; None when nobody gave one."""
+        try:
+            found: dict[str, Any] = orjson.loads((self.folder(uuid) / SCHEMA).read_bytes())
+        except FileNotFoundError:
+            return None
+        return found
 
     def forget(self, uuid: str) -> None:
         shutil.rmtree(self.folder(uuid), ignore_errors=True)

@@ -5,7 +5,10 @@ the BMC does, and nothing here waits, so a dead BMC delays no other. A session f
 that may be repeated. Idle sessions are kept open by asking for the device id.
 """
 
+import ipaddress
 import logging
+import socket
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -18,6 +21,7 @@ from pyghmi.exceptions import IpmiException
 from bmc.breaker import Breaker
 from bmc.errors import BmcError, Busy, Denied, Nonsense, Unreachable
 from bmc.ipmi.codes import fault_of_login
+from bmc.ipmi.gate import LoginGate, Ticket
 from bmc.ipmi.loop import PyghmiLoop, Timer
 from bmc.ipmi.session import GuardedSession
 from bmc.rmcp.message import NetFn, Request, Response
@@ -25,6 +29,7 @@ from bmc.rmcp.message import NetFn, Request, Response
 log = logging.getLogger(__name__)
 
 KEEP_ALIVE_S = 25.0
+IDLE_SLACK_S = 1.0
 GET_DEVICE_ID = Request(netfn=NetFn.APP, command=0x01)
 
 
@@ -48,9 +53,11 @@ class _Command:
 
 
 class Channel:
-    def __init__(self, login: Login, *, loop: PyghmiLoop, breaker: Breaker) -> None:
+    def __init__(self, login: Login, *, loop: PyghmiLoop, gate: LoginGate, breaker: Breaker) -> None:
         self._login = login
         self._loop = loop
+        self._gate = gate
+        self._ticket: Ticket | None = None
         self._breaker = breaker
         self._queue: deque[_Command] = deque()
         self._under_way: _Command | None = None
@@ -104,6 +111,36 @@ class Channel:
                 self._send(command)
 
     def _log_in(self) -> None:
+        """A name is looked up on a thread of its own first: name service may be slow, and this thread is for all."""
+        try:
+            ipaddress.ip_address(self._login.address)
+        except ValueError:
+            threading.Thread(target=self._look_up, name="bmc-name", daemon=True).start()
+        else:
+            self._log_in_at(self._login.address)
+
+    def _look_up(self) -> None:
+        try:
+            found = socket.getaddrinfo(self._login.address, self._login.udp_port, type=socket.SOCK_DGRAM)
+            address = str(found[0][4][0])
+        except (OSError, UnicodeError):
+            address = ""
+        self._loop.call(lambda: self._looked_up(address))
+
+    def _looked_up(self, address: str) -> None:
+        if self._session is not None or self._under_way is None or self._is_closed:
+            return
+        if address:
+            self._log_in_at(address)
+        else:
+            self._fail(Unreachable("The BMC's address is a name that nobody knows."))
+
+    def _log_in_at(self, address: str) -> None:
+        self._ticket = self._gate.enter(lambda: self._start_log_in(address))
+
+    def _start_log_in(self, address: str) -> None:
+        if self._session is not None or self._under_way is None or self._is_closed:
+            return  # given up before its turn came
         made: list[GuardedSession] = []
 
         def on_login(error: str | None) -> None:
@@ -117,7 +154,7 @@ class Channel:
         try:
             made.append(
                 GuardedSession(
-                    address=self._login.address,
+                    address=address,
                     udp_port=self._login.udp_port,
                     username=self._login.username,
                     password=self._login.password,
@@ -143,6 +180,7 @@ class Channel:
             return
         log.info("bmc session opened address=%s suite=%d", self._login.address, session.cipher_suite)
         self._is_ready = True
+        self._leave_gate()
         self._keep()
         if self._under_way is not None:
             self._send(self._under_way)
@@ -198,13 +236,20 @@ class Channel:
             if not command.result.done():
                 command.result.set_exception(Busy("The BMC was busy with other requests until the deadline."))
             return
-        session = self._session
-        was_heard = session is not None and session.heard > command.heard_before
-        fault = fault_of_login(session.refusal if session and not self._is_ready else None, was_heard=was_heard)
-        if self._is_ready and was_heard:
-            fault = Nonsense()
+        fault = self._why_silent(command)
         self._discard()
         self._fail(fault)
+
+    def _why_silent(self, command: _Command) -> BmcError:
+        session = self._session
+        if session is None:
+            return Unreachable()
+        was_heard = session.heard > command.heard_before
+        if self._is_ready:
+            return Nonsense() if was_heard else Unreachable()
+        if session.has_begun and session.refusal is None:
+            return Unreachable("The BMC stopped answering during the log-in.")
+        return fault_of_login(session.refusal, was_heard=was_heard)
 
     def _fail(self, error: BmcError, *, final: bool = False) -> None:
         self._breaker.failed(error, time.monotonic(), final=final)
@@ -230,11 +275,17 @@ class Channel:
     def _discard(self) -> None:
         session, self._session = self._session, None
         self._is_ready = False
+        self._leave_gate()
         if session is not None:
             session.abandon()
         if self.on_lost is not None:
             lost, self.on_lost = self.on_lost, None
             lost()
+
+    def _leave_gate(self) -> None:
+        ticket, self._ticket = self._ticket, None
+        if ticket is not None:
+            ticket.leave()
 
     def _keep(self) -> None:
         """Look again when the session will have been idle for long."""
@@ -246,7 +297,7 @@ class Channel:
         if not self._is_ready:
             return
         now = time.monotonic()
-        if self._under_way is None and now - self._used_at >= KEEP_ALIVE_S - 1:
+        if self._under_way is None and now - self._used_at >= KEEP_ALIVE_S - IDLE_SLACK_S:
             self._enqueue(_Command(request=GET_DEVICE_ID, deadline=now + 10.0, may_repeat=False, result=Future()))
         self._keep()
 

@@ -8,6 +8,7 @@ import logging
 import struct
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 
 from pyghmi.exceptions import IpmiException
 
@@ -16,16 +17,18 @@ from bmc.ipmi.channel import Channel
 from bmc.ipmi.loop import PyghmiLoop, Timer
 from bmc.ipmi.session import GuardedSession
 from bmc.rmcp.errors import MalformedPacket
-from bmc.rmcp.message import NetFn, Request
+from bmc.rmcp.message import Code, NetFn, Request, Response
 from bmc.rmcp.packet import PayloadType
-from bmc.rmcp.sol import SolLink, SolPayload
+from bmc.rmcp.sol import DEACTIVATED, SolLink, SolPayload
 
 log = logging.getLogger(__name__)
 
 # Instance 1; encrypted and authenticated, no alerts, CTS asserted (§24.1).
 ACTIVATE = Request(netfn=NetFn.APP, command=0x48, data=bytes([PayloadType.SOL, 1, 0xC0, 0, 0, 0]))
 DEACTIVATE = Request(netfn=NetFn.APP, command=0x49, data=bytes([PayloadType.SOL, 1, 0, 0, 0, 0]))
+INSTANCE_INFO = Request(netfn=NetFn.APP, command=0x4B, data=bytes([PayloadType.SOL, 1]))
 ALREADY_ACTIVE = 0x80
+WATCH_S = 20.0
 CLOSE_S = 3.0
 LEAST_DATA, MOST_DATA = 16, 200
 
@@ -50,10 +53,31 @@ class IpmiConsole:
             raise Unreachable("The session ended while the console was opened.")
         if udp_port not in (session.port, int.from_bytes(struct.pack(">H", session.port), "little")):
             raise Nonsense("The BMC wants to send its console to another UDP port.")
+        if self._channel.on_lost is not None:
+            self._channel.on_lost()  # a console of ours that this one replaces
         self._link = SolLink(max_data=min(max(outbound - 4, LEAST_DATA), MOST_DATA))
         self._session, self._is_open = session, True
         session.sol_handler = self._received
         self._channel.on_lost = self._ended
+        self._watch()
+
+    def _watch(self) -> None:
+        """Some BMCs say nothing when they end a console; so ask now and then who has it."""
+        if not self._is_open:
+            return
+        asked = self._channel.submit(INSTANCE_INFO, deadline=time.monotonic() + WATCH_S, may_repeat=False)
+        asked.add_done_callback(self._watched)
+        self._loop.call_at(time.monotonic() + WATCH_S, self._watch)
+
+    def _watched(self, asked: "Future[Response]") -> None:
+        """Without an answer nothing is known; `Channel.on_lost` tells when the session ends."""
+        if asked.exception() is not None:
+            return
+        response = asked.result()
+        owner = int.from_bytes(response.data[:4], "little")
+        if self._session is not None and response.code == Code.OK and owner != self._session.sessionid:
+            log.info("console is not ours any more")
+            self._ended()
 
     @property
     def is_open(self) -> bool:
@@ -81,6 +105,10 @@ class IpmiConsole:
         try:
             read = SolPayload.decode(bytes(payload))
         except MalformedPacket:
+            return
+        if read.status & DEACTIVATED:
+            log.info("console was ended by the bmc")
+            self._ended()
             return
         fresh, answers = self._link.on_payload(read, time.monotonic())
         self._send(answers)

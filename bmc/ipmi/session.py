@@ -27,6 +27,10 @@ ROLE_REFUSED, UNAUTHORIZED_ROLE = 0x09, 0x0A
 STUMBLES = (IndexError, KeyError, TypeError, ValueError, struct.error, PyghmiException)
 # pyghmi waits 0.5-1 s, then 1 s longer each time, and gives up past this: two tries, about 2.5 s.
 LONGEST_RETRY_S = 2
+# Once the BMC has answered, only the caller's deadline ends the tries to log in.
+LONGEST_LOGIN_WAIT_S, NO_LIMIT_S = 2.5, 3600
+SETTING_UP = ("OPENSESSION", "EXPECTINGRAKP2", "EXPECTINGRAKP4")
+LAST_TAG = 200  # an octet, with room for the steps of one log-in
 
 
 class Refusal(enum.Enum):
@@ -46,6 +50,12 @@ class GuardedSession(pyghmi_session.Session):  # type: ignore[misc]  # pyghmi pu
     """
 
     privlevel: int
+    sessionid: int
+    attemptedhash: int
+    rmcptag: int
+    localsid: int
+    timeout: float
+    logontries: int
     sol_handler: Callable[[bytearray | dict[str, object]], None] | None
 
     def __init__(
@@ -81,6 +91,11 @@ class GuardedSession(pyghmi_session.Session):  # type: ignore[misc]  # pyghmi pu
             other.socket for key in keys for other in pyghmi_session.Session.bmc_handlers.get(key, {}).values()
         ]
         return made
+
+    @property
+    def has_begun(self) -> bool:
+        """The BMC has said that it speaks IPMI 2.0."""
+        return self.sessioncontext is not None
 
     @property
     def cipher_suite(self) -> int:
@@ -175,16 +190,46 @@ class GuardedSession(pyghmi_session.Session):  # type: ignore[misc]  # pyghmi pu
             self.logged = 0
             self._refuse(Refusal.NO_PRIVILEGE)
 
+    def _mark_broken(self, error: str | None = None) -> None:
+        """Pyghmi counts the users of a socket down twice and more, until all sessions crowd on one socket."""
+        users, was_broken = self.socketpool.get(self.socket, 0), self.broken
+        super()._mark_broken(error)
+        if self.socket in self.socketpool:
+            self.socketpool[self.socket] = users - (not was_broken)
+
+    def _timedout(self) -> None:
+        if self.logging and self.sessioncontext in SETTING_UP:
+            self._begin_again()
+        else:
+            super()._timedout()
+
     def _relog(self) -> None:
         self.onlogpayload = None  # pyghmi would send it after the next log-in, in the middle of something else
         if self.sessioncontext != "ESTABLISHED" or self.logging:
-            super()._relog()
+            self._begin_again()
             return
         lost, self._on_lost = self._on_lost, None
         self.logged = 0  # nobody is there to be told
         self.abandon()
         if lost is not None:
             self._later(lost)
+
+    def _begin_again(self) -> None:
+        """Instead of pyghmi's, which repeats tags and session ids (a late RAKP 2 then reads as a wrong password), asks
+        again what was answered, and always waits under a second, too short for slow BMCs.
+        """
+        tag, console_id, wait_s = self.rmcptag, self.localsid, self.timeout
+        attempted, was_2_0 = self.attemptedhash, self.has_begun
+        self._initsession()
+        self.rmcptag, self.localsid = tag % LAST_TAG, console_id
+        if was_2_0:
+            self.timeout = min(wait_s * 1.3, LONGEST_LOGIN_WAIT_S)
+            self.maxtimeout = NO_LIMIT_S
+            self.attemptedhash, self.ipmiversion = attempted, 2.0
+            self._open_rmcpplus_request()
+        else:
+            self.logontries -= 1  # who has never answered is given up after four tries, about 5 s
+            self._get_channel_auth_cap()
 
     def _keepalive(self) -> None:
         """`channel` keeps sessions alive, in turn with its commands."""

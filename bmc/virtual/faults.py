@@ -52,8 +52,7 @@ class FaultyExecution:
     def execute(self, request: Request, origin: Origin) -> Response:
         command = (request.netfn, request.command)
         self.executed = [*self.executed[-999:], command]
-        if command in self.faults.hangs:
-            raise Hang
+        self.before(request)
         if command in self.faults.codes and (self.faults.busy_times is None or self._refusals < self.faults.busy_times):
             self._refusals += 1
             return Response(code=self.faults.codes[command])
@@ -61,6 +60,11 @@ class FaultyExecution:
             return Response(code=Code.OK)
         response = self._controller.execute(request, origin)
         return Response(code=response.code) if command in self.faults.truncated else response
+
+    def before(self, request: Request) -> None:
+        """Also for the commands that the session itself answers."""
+        if (request.netfn, request.command) in self.faults.hangs:
+            raise Hang
 
     def is_lost(self) -> bool:
         return self.faults.loss > 0 and self._random.random() < self.faults.loss

@@ -69,6 +69,7 @@ class VirtualBmc:
         self.controller.console_sink = self._console_bytes
         self._execution = FaultyExecution(self.controller, faults or Faults())
         self._sessions = Sessions(self.controller, SESSION_COMMANDS, execute=self._execution.execute)
+        self._sessions.before = self._execution.before
         self._given_loop = loop
         self._loop: BmcLoop | None = None
         self._endpoint: _Endpoint | None = None

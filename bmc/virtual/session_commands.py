@@ -65,12 +65,23 @@ def deactivate_payload(sessions: Sessions, session: Session, request: Request) -
     owner = sessions.find(sessions.controller.sol_session_id)
     if owner is None:
         return Response(code=ALREADY_INACTIVE)
-    del session
+    if owner is not session:
+        sessions.tell_sol_is_over(owner)
     sessions.stop_sol(owner)
     return Response(code=Code.OK)
 
 
+def cold_reset(sessions: Sessions, session: Session, _request: Request) -> Response:
+    """The BMC starts anew: every session is gone, this one after its answer."""
+    if session.privilege < ADMINISTRATOR:
+        return Response(code=Code.INSUFFICIENT_PRIVILEGE)
+    sessions.close_all(but=session)
+    session.is_closing = True
+    return Response(code=Code.OK)
+
+
 SESSION_COMMANDS: Mapping[tuple[int, int], SessionCommand] = {
+    (NetFn.APP, 0x02): cold_reset,
     (NetFn.APP, 0x3B): set_privilege,
     (NetFn.APP, 0x3C): close_session,
     (NetFn.APP, 0x48): activate_payload,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from bmc.rmcp.errors import MalformedPacket
 from bmc.rmcp.message import Envelope, NetFn, Request, Response
 from bmc.rmcp.packet import Bare, Clear, PayloadType, Ping, Sealed, bare, clear, parse, pong, sealed
-from bmc.rmcp.sol import SolLink, SolPayload
+from bmc.rmcp.sol import DEACTIVATED, SolLink, SolPayload
 from bmc.rmcp.suites import CipherSuite, Handshake, Keys, same, suite_for
 from bmc.rmcp.window import SequenceWindow
 from bmc.virtual.controller import LAN_CHANNEL, Controller, Origin
@@ -83,7 +83,9 @@ class Sessions:
         self.controller = controller
         self._own_commands = own_commands
         self._execute = execute or controller.execute
+        self.before: Callable[[Request], None] | None = None
         self._sessions: dict[int, Session] = {}
+        self._notices: list[Datagram] = []
         self.dropped = 0
         controller.session_ids = lambda: [one.system_id for one in self._sessions.values() if one.keys]
 
@@ -230,18 +232,22 @@ class Sessions:
             return [session.seal(PayloadType.IPMI, session.last_answer)]
         envelope = Envelope.decode(payload)
         request = envelope.request()
+        if self.before is not None:
+            self.before(request)
         own = self._own_commands.get((request.netfn, request.command))
         response = own(self, session, request) if own else self._execute(request, session.origin())
         answer = envelope.answer(response).encode()
         session.last_request, session.last_answer = payload, answer
-        out = [session.seal(PayloadType.IPMI, answer)]
+        out = [session.seal(PayloadType.IPMI, answer), *self._notices]
+        self._notices = []
         if session.is_closing:
             self.close(session)
         return out
 
-    def close_all(self) -> None:
+    def close_all(self, *, but: Session | None = None) -> None:
         for session in list(self._sessions.values()):
-            self.close(session)
+            if session is not but:
+                self.close(session)
 
     def find(self, system_id: int) -> Session | None:
         return self._sessions.get(system_id)
@@ -257,6 +263,10 @@ class Sessions:
         session.sol = link
         self.controller.sol_session_id = session.system_id
         self.controller.machine.on_console(self.controller.console_sink)
+
+    def tell_sol_is_over(self, owner: Session) -> None:
+        """Somebody else ended the console of `owner` (§15.9, status bit 4)."""
+        self._notices.append(owner.seal(PayloadType.SOL, SolPayload(status=DEACTIVATED).encode()))
 
     def stop_sol(self, session: Session) -> None:
         session.sol = None

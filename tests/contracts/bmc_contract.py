@@ -1,24 +1,29 @@
 """What every driver with all capabilities does. A test module derives from it and gives the fixture `bmc`."""
 
 import threading
+from typing import Protocol
 
 import pytest
 
-from bmc.api import Bmc, HasConsole, HasEventLog, HasFru, HasIdentify, HasIdentity, HasSensors
+from bmc.api import Bmc, ConsoleStream, HasConsole, HasEventLog, HasFru, HasIdentify, HasIdentity, HasSensors
 from bmc.errors import BmcError, Unsupported
 from bmc.types import BootDevice, BootOverride, PowerAction, PowerState
 
 
+class FullBmc(Bmc, HasIdentity, HasSensors, HasEventLog, HasFru, HasIdentify, HasConsole, Protocol):
+    """A driver with every capability."""
+
+
 class BmcContract:
     @pytest.fixture
-    def bmc(self):
+    def bmc(self) -> FullBmc:
         raise AssertionError("the deriving class gives the BMC, with its machine off")
 
-    def test_has_every_capability(self, bmc):
+    def test_has_every_capability(self, bmc: FullBmc) -> None:
         for capability in (Bmc, HasIdentity, HasSensors, HasEventLog, HasFru, HasIdentify, HasConsole):
             assert isinstance(bmc, capability)
 
-    def test_power_on_and_off_are_seen_and_harmless_to_repeat(self, bmc):
+    def test_power_on_and_off_are_seen_and_harmless_to_repeat(self, bmc: FullBmc) -> None:
         assert bmc.power_state() is PowerState.OFF
         for _ in range(2):
             bmc.power(PowerAction.ON)
@@ -28,30 +33,30 @@ class BmcContract:
             assert bmc.power_state() is PowerState.OFF
 
     @pytest.mark.parametrize("action", [PowerAction.RESET, PowerAction.CYCLE])
-    def test_restart_keeps_a_machine_on(self, bmc, action):
+    def test_restart_keeps_a_machine_on(self, bmc: FullBmc, action: PowerAction) -> None:
         bmc.power(PowerAction.ON)
         bmc.power(action)
         assert bmc.power_state() is PowerState.ON
 
     @pytest.mark.parametrize("action", [PowerAction.RESET, PowerAction.CYCLE])
-    def test_restart_of_a_machine_that_is_off_is_refused(self, bmc, action):
+    def test_restart_of_a_machine_that_is_off_is_refused(self, bmc: FullBmc, action: PowerAction) -> None:
         with pytest.raises(Unsupported, match="off"):
             bmc.power(action)
         assert bmc.power_state() is PowerState.OFF
 
-    def test_soft_off_of_a_machine_that_is_off_is_harmless(self, bmc):
+    def test_soft_off_of_a_machine_that_is_off_is_harmless(self, bmc: FullBmc) -> None:
         bmc.power(PowerAction.SOFT_OFF)
         assert bmc.power_state() is PowerState.OFF
 
     @pytest.mark.parametrize("device", [BootDevice.PXE, BootDevice.DISK, BootDevice.CDROM, BootDevice.BIOS])
     @pytest.mark.parametrize("persistent", [False, True])
     @pytest.mark.parametrize("is_uefi", [False, True])
-    def test_boot_device_is_read_back(self, bmc, device, persistent, is_uefi):
+    def test_boot_device_is_read_back(self, bmc: FullBmc, device: BootDevice, persistent: bool, is_uefi: bool) -> None:
         wanted = BootOverride(device=device, persistent=persistent, is_uefi=is_uefi)
         bmc.set_boot_override(wanted)
         assert bmc.boot_override() == wanted
 
-    def test_boot_device_once_is_gone_after_the_start_and_a_persistent_one_stays(self, bmc):
+    def test_boot_device_once_is_gone_after_the_start_and_a_persistent_one_stays(self, bmc: FullBmc) -> None:
         once = BootOverride(device=BootDevice.PXE)
         bmc.set_boot_override(once)
         bmc.power(PowerAction.ON)
@@ -61,18 +66,18 @@ class BmcContract:
         bmc.power(PowerAction.RESET)
         assert bmc.boot_override() == always
 
-    def test_boot_device_is_cleared(self, bmc):
+    def test_boot_device_is_cleared(self, bmc: FullBmc) -> None:
         bmc.set_boot_override(BootOverride(device=BootDevice.PXE, persistent=True))
         bmc.set_boot_override(BootOverride(device=BootDevice.NONE))
         assert bmc.boot_override() == BootOverride(device=BootDevice.NONE)
 
-    def test_says_who_it_is(self, bmc):
+    def test_says_who_it_is(self, bmc: FullBmc) -> None:
         assert bmc.info().ipmi_version == "2.0"
         lan = bmc.lan()
         assert lan.mac.count(":") == 5
         assert lan.netmask == "255.255.255.0"
 
-    def test_sensors_have_names_and_units(self, bmc):
+    def test_sensors_have_names_and_units(self, bmc: FullBmc) -> None:
         bmc.power(PowerAction.ON)
         sensors = {sensor.name: sensor for sensor in bmc.sensors()}
         assert sensors["Inlet Temp"].value == pytest.approx(23.0)
@@ -80,7 +85,7 @@ class BmcContract:
         assert sensors["Fan 1"].unit == "RPM"
         assert all(sensor.health in ("ok", "unknown") for sensor in sensors.values())
 
-    def test_power_leaves_traces_in_the_event_log(self, bmc):
+    def test_power_leaves_traces_in_the_event_log(self, bmc: FullBmc) -> None:
         assert bmc.event_log() == []
         bmc.power(PowerAction.ON)
         bmc.power(PowerAction.OFF)
@@ -88,14 +93,14 @@ class BmcContract:
         assert [entry.record_id for entry in log] == [1, 2]
         assert "off" in log[1].event.lower()
 
-    def test_fru_names_the_serial(self, bmc):
+    def test_fru_names_the_serial(self, bmc: FullBmc) -> None:
         assert bmc.fru()["Serial Number"]
 
-    def test_identify_is_accepted(self, bmc):
+    def test_identify_is_accepted(self, bmc: FullBmc) -> None:
         bmc.identify(on_s=5)
         bmc.identify(on_s=0)
 
-    def test_console_carries_bytes_both_ways(self, bmc):
+    def test_console_carries_bytes_both_ways(self, bmc: FullBmc) -> None:
         arrived = threading.Event()
         heard = bytearray()
 
@@ -112,7 +117,7 @@ class BmcContract:
         with pytest.raises(BmcError):
             write_until_closed(console)
 
-    def test_many_threads_may_ask_at_once(self, bmc):
+    def test_many_threads_may_ask_at_once(self, bmc: FullBmc) -> None:
         states = []
         threads = [threading.Thread(target=lambda: states.append(bmc.power_state())) for _ in range(8)]
         for thread in threads:
@@ -122,7 +127,7 @@ class BmcContract:
         assert states == [PowerState.OFF] * 8
 
 
-def write_until_closed(console):
+def write_until_closed(console: ConsoleStream) -> None:
     for _ in range(200):
         console.write(b"x")
         threading.Event().wait(0.01)

@@ -14,7 +14,7 @@ from appliance.domain.errors import Unavailable
 from appliance.main import child
 
 
-def _wait(state: Path, *, is_stubborn: bool = False) -> int:
+def _wait(state: Path, *, is_stubborn: bool = False, **_ports: int) -> int:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, (lambda *_: None) if is_stubborn else (lambda *_: stop.set()))
     stop.wait()

@@ -22,7 +22,11 @@ def browser(appliance):
     context = appliance.context
     app = operator_app(context)
     console = Console(
-        database=context.database, vault=context.vault, clock=context.clock, login_policy=identity.Policy()
+        database=context.database,
+        vault=context.vault,
+        images=context.images,
+        clock=context.clock,
+        login_policy=identity.Policy(),
     )
     app.register_blueprint(console.blueprint())
     return app.test_client()

@@ -155,7 +155,7 @@ def _verb(context: Context, ref: str, verb: str) -> Response:
     spec = read_object()
     with context.database.write() as session:
         row = nodes.fetch(session, ref)
-        checked = deployment.check(session, context.vault, row, VERBS[verb], spec)
+        checked = deployment.check(session, context.vault, context.images, row, verb=VERBS[verb], spec=spec)
         flow = lifecycle.request(
             session, node=row, verb=VERBS[verb], spec=checked, actor=g.actor.name, now=context.clock()
         )

@@ -140,9 +140,22 @@ def build(inv: Invocation, *, recipe: str, name: str | None, out: Path | None, c
         return
     try:
         made = upload(inv, built.path, name=name or recipe, sha256=built.sha256, properties=facts, report=Report(inv))
+        _send_schema(inv, str(made["name"]), built.schema)
     finally:
         target.unlink(missing_ok=True)
     inv.show_one(IMAGE, made)
+
+
+def _send_schema(inv: Invocation, name: str, schema: Path) -> None:
+    """Let the appliance check user-data by what the cloud-init inside the image understands."""
+    import json
+
+    from appliance.main.client import part
+
+    try:
+        inv.client().call("PUT", f"/v1/images/{part(name)}/cloud-config-schema", body=json.loads(schema.read_text()))
+    except ApiError as error:
+        raise from_client(error) from error
 
 
 def upload(inv: Invocation, file: Path, *, name: str, sha256: str, properties: Json, report: Report) -> Json:

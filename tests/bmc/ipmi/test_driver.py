@@ -1,15 +1,18 @@
 """The IPMI driver against the virtual BMC: the contract, then every way in which a BMC can be bad."""
 
+import contextlib
 import dataclasses
 import logging
 import threading
 import time
 
 import pytest
+from pyghmi.ipmi.private import session as pyghmi_session
 
 from bmc.breaker import Breaker
 from bmc.errors import BmcError, Busy, Denied, Nonsense, Unreachable, Unsupported
 from bmc.ipmi.driver import IpmiBmc
+from bmc.ipmi.gate import LoginGate
 from bmc.ipmi.loop import shared_loop
 from bmc.rmcp.message import Code
 from bmc.types import BootDevice, BootOverride, PowerAction, PowerState
@@ -18,10 +21,11 @@ from tests.contracts.bmc_contract import BmcContract
 from tests.fakes.bmcs import GUID, LAN, SECRET, rig, target_of
 
 STATUS, CONTROL, BOOT_SET, DEVICE_ID = (0x00, 0x01), (0x00, 0x02), (0x00, 0x08), (0x06, 0x01)
+SET_PRIVILEGE = (0x06, 0x3B)
 
 
 def connect(target, **breaker):
-    return IpmiBmc(target, loop=shared_loop(), breaker=Breaker(**breaker))
+    return IpmiBmc(target, loop=shared_loop(), gate=LoginGate(shared_loop()), breaker=Breaker(**breaker))
 
 
 @pytest.fixture
@@ -140,7 +144,7 @@ def test_a_bmc_that_stops_answering_fails_at_the_deadline(one, bmc):
 
 def test_a_bmc_that_hangs_in_the_log_in_holds_up_no_other(one):
     """pyghmi's own session would wait here on the thread that serves all BMCs."""
-    with rig(faults=Faults(loss=1.0)) as deaf, rig() as well:
+    with rig(faults=Faults(hangs=frozenset({SET_PRIVILEGE}))) as deaf, rig() as well:
         hung, fine = connect(deaf.target), connect(well.target)
         waiting = hung.power_state_later(deadline_s=1.5)
         started = time.monotonic()
@@ -294,6 +298,23 @@ def test_eight_threads_on_one_bmc_hold_one_conversation():
         bmc.close()
 
 
+def test_sessions_that_end_give_their_place_on_a_socket_back(one):
+    def places():
+        return sum(pyghmi_session.Session.socketpool.values())
+
+    keeper = connect(one.target)
+    keeper.power_state()
+    before = places()
+    for password in (SECRET, "wrong", SECRET):
+        bmc = connect(dataclasses.replace(one.target, password=password))
+        with contextlib.suppress(Denied):
+            bmc.power_state()
+        bmc.close()
+    assert keeper.power_state() is PowerState.OFF, "so the closing is over"
+    assert places() == before
+    keeper.close()
+
+
 def test_two_connections_to_one_bmc_do_not_share_a_session(one):
     first, second = connect(one.target), connect(one.target)
     assert first.power_state() is second.power_state() is PowerState.OFF
@@ -308,17 +329,63 @@ def test_a_closed_connection_says_so(bmc):
         bmc.power_state()
 
 
-def test_a_console_ends_with_its_session_and_another_can_take_it_over(one, bmc):
-    heard = []
-    console = bmc.open_console(heard.append)
+def gone(console, seconds=3.0):
+    end = time.monotonic() + seconds
+    while console.is_open and time.monotonic() < end:
+        threading.Event().wait(0.01)
+    return not console.is_open
+
+
+def test_another_can_take_the_console_over(one, bmc):
+    console = bmc.open_console(lambda _data: None)
     rival = connect(one.target)
     taken = rival.open_console(lambda _data: None)
     assert taken.is_open
-    one.bmc.drop_sessions()
-    with pytest.raises(Unreachable):
-        bmc.power(PowerAction.CYCLE, deadline_s=0.6)
-    assert not console.is_open
+    assert gone(console)
+    again = rival.open_console(lambda _data: None)
+    assert again.is_open
+    assert gone(taken)
     rival.close()
+
+
+def test_a_console_ends_with_its_session(one, bmc):
+    console = bmc.open_console(lambda _data: None)
+    one.bmc.drop_sessions()
+    assert bmc.power_state(deadline_s=8) is PowerState.OFF
+    assert gone(console)
+
+
+def test_a_bmc_that_forgets_the_console_without_a_word_is_noticed(one, bmc, monkeypatch):
+    from bmc.ipmi import console as consoles
+
+    monkeypatch.setattr(consoles, "WATCH_S", 0.1)
+    console = bmc.open_console(lambda _data: None)
+    one.bmc.controller.sol_session_id = 0
+    assert gone(console)
+
+
+def test_an_idle_session_is_kept_open(one, monkeypatch):
+    from bmc.ipmi import channel
+
+    monkeypatch.setattr(channel, "KEEP_ALIVE_S", 0.1)
+    monkeypatch.setattr(channel, "IDLE_SLACK_S", 0.05)
+    bmc = connect(one.target)
+    bmc.power_state()
+    end = time.monotonic() + 3
+    while one.bmc.executed.count(DEVICE_ID) < 2 and time.monotonic() < end:
+        threading.Event().wait(0.01)
+    assert one.bmc.executed.count(DEVICE_ID) >= 2
+    bmc.close()
+
+
+def test_a_name_is_looked_up(one):
+    named = connect(dataclasses.replace(one.target, address="localhost"))
+    assert named.power_state() is PowerState.OFF
+    named.close()
+    nobody = connect(dataclasses.replace(one.target, address="nobody.invalid"))
+    with pytest.raises(Unreachable):
+        nobody.power_state(deadline_s=3)
+    nobody.close()
 
 
 def test_a_flood_on_the_console_arrives_in_order(one, bmc):

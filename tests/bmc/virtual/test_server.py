@@ -152,7 +152,8 @@ def test_serial_console(one, suite):
     finally:
         os.close(terminal)
         os.waitpid(child, 0)
-    assert one.machine.typed == b"hello\r"
+    # The terminal turns the one into the other until ipmitool has made it raw.
+    assert one.machine.typed in (b"hello\r", b"hello\n")
 
 
 def read_until(terminal, words, seconds=10.0):

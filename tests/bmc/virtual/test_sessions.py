@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from bmc.rmcp import packet
 from bmc.rmcp.message import Code, Envelope, NetFn, Request, ask
 from bmc.rmcp.packet import Bare, Clear, PayloadType, Sealed
-from bmc.rmcp.sol import SolPayload
+from bmc.rmcp.sol import DEACTIVATED, SolPayload
 from bmc.rmcp.suites import SUITE_3, SUITE_17, Handshake
 from bmc.virtual.commands import COMMANDS
 from bmc.virtual.controller import Controller
+from bmc.virtual.session_commands import SESSION_COMMANDS
 from bmc.virtual.sessions import IDLE_S, MAX_IN_SETUP, MAX_SESSIONS, Sessions
 from tests.fakes.bmcs import GUID, LAN
 from tests.fakes.machine import PretendMachine
@@ -32,7 +33,7 @@ def make(users=None):
         serial="s",
         product="p",
     )
-    return Sessions(controller)
+    return Sessions(controller, SESSION_COMMANDS)
 
 
 class Console:
@@ -103,8 +104,11 @@ class Console:
 
     def ask(self, request):
         self.message += 1
-        [(_, payload)] = self.put(self.seal(ask(request, self.message).encode()))
-        return Envelope.decode(payload).data
+        datagram = self.seal(ask(request, self.message).encode())
+        # Behind the answer there may be a notice to the owner of another session.
+        answer, *self.notices = self.sessions.receive(datagram, self.peer, self.now)
+        assert answer[1] == self.peer
+        return Envelope.decode(self.read(answer[0])[1]).data
 
 
 @pytest.mark.parametrize("suite", [SUITE_3, SUITE_17], ids=["3", "17"])
@@ -264,6 +268,9 @@ def test_serial_over_lan_is_for_one_and_needs_encryption():
     assert SolPayload.decode(answers[0][1]).acknowledges == 1
     assert sessions.controller.machine.typed == b"root"
     assert second.ask(Request(netfn=NetFn.APP, command=0x49, data=bytes([1, 1, 0, 0, 0, 0])))[0] == 0
+    [(notice, peer)] = second.notices
+    assert peer == PEER
+    assert SolPayload.decode(first.read(notice)[1]).status == DEACTIVATED
     assert sessions.console_bytes(b"lost", 3.0) == []
 
 

@@ -1,0 +1,178 @@
+"""The one way in which the appliance downloads an image from an address that somebody typed.
+
+http and https only; the name is resolved once, every address it has is checked, and the connection goes to an address
+that was checked, also after each redirect; so no image URL reaches the appliance itself or its private networks
+(Decision 43). Not here: the checksum, which images.checksum takes of what is read.
+"""
+
+import contextlib
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import urllib3
+from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
+
+from images.errors import FetchFailed, ImageRefused
+
+MAX_REDIRECTS = 3
+MAX_URL = 2048
+CONNECT_S = 10.0
+READ_S = 30.0
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+Resolver = Callable[[str, int], list[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """allow_private: loopback, link-local and private addresses too, for an operator's own mirror."""
+
+    max_bytes: int = 64 * 1024**3
+    deadline_s: float = 6 * 3600.0
+    allow_private: bool = False
+
+
+class Source(Protocol):
+    """What `opened` gives: enough of a binary file for images.checksum.receive."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+def addresses(host: str, port: int) -> list[str]:
+    """What the system's resolver says, in its order, without repetitions. Raises FetchFailed."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as cause:
+        raise FetchFailed(f"the name {host} cannot be resolved", retryable=True) from cause
+    return list(dict.fromkeys(str(item[4][0]) for item in found))
+
+
+def is_public(text: str) -> bool:
+    """Whether an address belongs to the public internet, also when it is an IPv4 address in an IPv6 coat."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+        if address in ipaddress.ip_network("64:ff9b::/96"):  # NAT64, RFC 6052
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return inner.is_global and not inner.is_multicast
+    return address.is_global and not address.is_multicast
+
+
+@contextlib.contextmanager
+def opened(
+    url: str,
+    *,
+    limits: Limits = Limits(),
+    resolve: Resolver = addresses,
+    monotonic: Callable[[], float] = time.monotonic,
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[Source]:
+    """The body of the answer, to be read to its end. tls: to trust other authorities than the system's.
+
+    Raises ImageRefused for an address that may not be asked or a body that is too long, FetchFailed for the rest.
+    """
+    deadline = monotonic() + limits.deadline_s
+    for _ in range(MAX_REDIRECTS + 1):
+        with _answer(_parsed(url), limits, resolve, tls) as response:
+            if response.status not in REDIRECTS:
+                yield _Body(response, limits, deadline, monotonic)
+                return
+            target = response.headers.get("Location")
+        if not target:
+            raise FetchFailed("the server redirects to nowhere", retryable=False)
+        url = urljoin(url, target)
+    raise FetchFailed(f"the server redirects more than {MAX_REDIRECTS} times", retryable=False)
+
+
+def _parsed(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as cause:
+        raise ImageRefused("the URL is malformed") from cause
+    is_plain = len(url) <= MAX_URL and url.isascii() and url.isprintable() and " " not in url and "\\" not in url
+    if parts.scheme not in ("http", "https") or not parts.hostname or not is_plain or port == 0:
+        raise ImageRefused("the URL must be a plain http:// or https:// address")
+    if parts.username is not None or parts.password is not None:
+        raise ImageRefused("the URL must not hold a user name or password")
+    return parts
+
+
+@contextlib.contextmanager
+def _answer(
+    parts: SplitResult, limits: Limits, resolve: Resolver, tls: ssl.SSLContext | None
+) -> Iterator[urllib3.BaseHTTPResponse]:
+    host = parts.hostname or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    found = resolve(host, port)
+    if not found or not (limits.allow_private or all(is_public(item) for item in found)):
+        raise ImageRefused(f"address not allowed: {host} is not on the public internet")
+    with _pool(parts.scheme, found[0], host, port, tls) as pool:
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        try:
+            response = pool.urlopen(
+                "GET",
+                path,
+                headers={"Host": parts.netloc, "Accept-Encoding": "identity", "User-Agent": "rackwright"},
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                decode_content=False,
+                timeout=urllib3.Timeout(connect=CONNECT_S, read=READ_S),
+            )
+        except HTTPError as cause:
+            raise FetchFailed(f"{host} could not be asked: {_short(cause)}", retryable=True) from cause
+        try:
+            if response.status not in REDIRECTS and response.status != 200:
+                is_passing = response.status >= 500 or response.status == 429
+                raise FetchFailed(f"{host} answered with status {response.status}", retryable=is_passing)
+            yield response
+        finally:
+            response.close()
+
+
+def _pool(scheme: str, address: str, host: str, port: int, tls: ssl.SSLContext | None) -> urllib3.HTTPConnectionPool:
+    """Connects to the address that was checked, and speaks TLS for the name."""
+    if scheme == "http":
+        return urllib3.HTTPConnectionPool(address, port, maxsize=1)
+    extra: dict[str, Any] = {"server_hostname": host, "assert_hostname": host, "cert_reqs": "CERT_REQUIRED"}
+    return urllib3.HTTPSConnectionPool(
+        address, port, maxsize=1, ssl_context=tls or ssl.create_default_context(), **extra
+    )
+
+
+class _Body:
+    def __init__(
+        self, response: urllib3.BaseHTTPResponse, limits: Limits, deadline: float, monotonic: Callable[[], float]
+    ) -> None:
+        self._response, self._deadline, self._monotonic = response, deadline, monotonic
+        self._left = limits.max_bytes
+        announced = response.headers.get("Content-Length", "")
+        if announced.isdecimal() and int(announced) > limits.max_bytes:
+            raise ImageRefused(f"the image has {announced} bytes; {limits.max_bytes} are allowed")
+
+    def read(self, size: int = -1, /) -> bytes:
+        if self._monotonic() > self._deadline:
+            raise FetchFailed("the download took too long", retryable=True)
+        try:
+            data = self._response.read(size if size > 0 else 1024 * 1024, decode_content=False)
+        except (HTTPError, ProtocolError, ReadTimeoutError, OSError) as cause:
+            raise FetchFailed(f"the download broke off: {_short(cause)}", retryable=True) from cause
+        self._left -= len(data)
+        if self._left < 0:
+            raise ImageRefused("the image is longer than allowed")
+        return data
+
+
+def _short(cause: BaseException) -> str:
+    """The innermost reason, without the addresses of objects that urllib3 puts into its texts."""
+    while cause.__cause__ is not None or isinstance(getattr(cause, "reason", None), BaseException):
+        inner = getattr(cause, "reason", None)
+        cause = inner if isinstance(inner, BaseException) else cause.__cause__ or cause
+    return type(cause).__name__ if "object at" in str(cause) else str(cause)[:200]
