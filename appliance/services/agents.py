@@ -242,11 +242,16 @@ def log_lines(session: Session, speaker: Agent, lines: Any, *, now: datetime) ->
         )
 
 
+def instance_of(session: Session, token: str) -> Node | None:
+    """The node whose instance holds this call-home token."""
+    if not 20 <= len(token) <= 100:
+        return None
+    return session.scalar(select(Node).where(Node.call_home_hash == hash_secret(token)))
+
+
 def called_home(session: Session, token: str, *, address: str, now: datetime) -> bool:
     """An instance says that it is up. The token is good until the instance is undeployed; repeating is harmless."""
-    if not 20 <= len(token) <= 100:
-        return False
-    node = session.scalar(select(Node).where(Node.call_home_hash == hash_secret(token)))
+    node = instance_of(session, token)
     if node is None:
         return False
     node.instance_address = address

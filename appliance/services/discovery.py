@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from appliance.domain import names
+from appliance.domain import names, untrusted
 from appliance.domain.boot import Discovery
 from appliance.domain.errors import Conflict, Invalid
 from appliance.models import agent_command, event
@@ -20,8 +20,6 @@ from appliance.services import node_input, nodes
 from appliance.services.vault import Vault
 
 BMC_USER = "rackwright"
-MAX_ITEMS = 256
-MAX_DEPTH = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +34,7 @@ def check_report(report: Any) -> dict[str, Any]:
     """An inventory with its shape, sizes and texts checked; unknown keys are kept, absurd values refused."""
     if not isinstance(report, dict):
         raise Invalid("an inventory is an object")
-    checked: dict[str, Any] = _clean(report, MAX_DEPTH)
+    checked: dict[str, Any] = untrusted.tree(report)
     for key in ("nics", "disks"):
         if not isinstance(checked.get(key), list) or not all(isinstance(item, dict) for item in checked[key]):
             raise Invalid(f"inventory.{key} is a list of objects")
@@ -50,21 +48,6 @@ def check_report(report: Any) -> dict[str, Any]:
     if not isinstance(memory, int) or isinstance(memory, bool) or not 0 <= memory < 2**31:
         raise Invalid("inventory.memory_mib is a number of MiB")
     return checked
-
-
-def _clean(value: Any, depth: int) -> Any:
-    """Bounded depth and counts; control characters dropped, because the text will be shown to people."""
-    if depth == 0:
-        raise Invalid("the inventory is nested too deeply")
-    if isinstance(value, str):
-        return "".join(c for c in value[:1000] if c.isprintable())
-    if isinstance(value, list):
-        return [_clean(item, depth - 1) for item in value[:MAX_ITEMS]]
-    if isinstance(value, dict):
-        return {str(key)[:64]: _clean(item, depth - 1) for key, item in list(value.items())[:MAX_ITEMS]}
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    raise Invalid("the inventory holds a value that is not JSON")
 
 
 def consider(session: Session, vault: Vault, sighting: Sighting, *, policy: Policy, now: datetime) -> Node | None:
