@@ -11,7 +11,6 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from flask import Flask, Response, request
-from sqlalchemy.orm import Session
 
 from appliance.domain import boot as rules
 from appliance.domain import names, untrusted
@@ -74,7 +73,7 @@ def _plan(context: Context) -> Response:
     firmware, now = str(body.get("firmware", "unknown"))[:16], context.clock()
     policy = context.discovery.discovery
 
-    asked = {"mac": mac, "address": address, "firmware": firmware, "discovery": policy, "now": now}
+    asked: dict[str, Any] = {"mac": mac, "address": address, "firmware": firmware, "discovery": policy, "now": now}
     with context.database.read() as session:
         decided = None if boot.is_news(session, **asked) else boot.decide(session, mac=mac, discovery=policy, now=now)
     if decided is None:
