@@ -1,5 +1,6 @@
 """Unknown machines: what their report must look like, whether they become nodes, and how their BMC becomes ours."""
 
+import ipaddress
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,6 +62,11 @@ def consider(session: Session, vault: Vault, sighting: Sighting, *, policy: Poli
         text = f"machine {sighting.mac} reports a MAC address that belongs to {owner.label}; it was not enrolled"
         event.record(session, at=now, kind="alarm", actor="agent", node_id=owner.id, mac=sighting.mac, message=text)
         return None
+    others = select(Sighting.mac).where(Sighting.mac.in_(macs[1:]), Sighting.agent_session_hash.is_not(None))
+    if rival := session.scalar(others.limit(1)):
+        text = f"machine {sighting.mac} reports {rival}, on which an agent of its own runs; it was not enrolled"
+        event.record(session, at=now, kind="alarm", actor="agent", mac=sighting.mac, message=text)
+        return None
     wish = node_input.NewNode(
         name=_free_name(session, sighting.mac), driver="ipmi" if report.get("bmc") else "manual", macs=macs,
         boot_mode=report.get("boot_mode") if report.get("boot_mode") in node_input.BOOT_MODES else None,
@@ -106,7 +112,11 @@ def bmc_was_set_up(
     if row.secret_params is None or not result.get("address"):
         return
     password = orjson.loads(vault.open(row.secret_params, f"node:{node.uuid}:command"))["password"]
-    address = names.ip_address(str(result["address"]))
+    address = _bmc_address(str(result["address"]))
+    if address is None:
+        text = "the agent named a BMC address that no BMC can have; access was not stored"
+        event.record(session, at=now, kind="alarm", actor="agent", node_id=node.id, message=text)
+        return
     same = select(Node).where(Node.bmc_address == address, Node.driver == node.driver, Node.id != node.id)
     other = session.scalars(same.limit(1)).first()
     if other is not None:
@@ -122,3 +132,13 @@ def bmc_was_set_up(
         node_id=node.id,
         message=f"BMC found in-band at {address}; our account made",
     )
+
+
+def _bmc_address(text: str) -> str | None:
+    """The address when a BMC may have it: a machine that lies must not make us log in to ourselves or to a group."""
+    try:
+        address = ipaddress.ip_address(names.ip_address(text))
+    except Invalid:
+        return None
+    is_odd = address.is_loopback or address.is_unspecified or address.is_multicast or address.is_link_local
+    return None if is_odd or address.is_reserved else str(address)

@@ -176,6 +176,6 @@ def leases(session: Session) -> Sequence[Lease]:
     return list(session.scalars(select(Lease).order_by(Lease.address)))
 
 
-def lease_holder(session: Session, address: str) -> str | None:
-    """The MAC that last leased an address, if any."""
-    return session.scalar(select(Lease.mac).where(Lease.address == address))
+def lease_holder(session: Session, address: str, *, now: datetime) -> str | None:
+    """The MAC that holds an address now, as far as netboot told us."""
+    return session.scalar(select(Lease.mac).where(Lease.address == address, Lease.expires_at > now))

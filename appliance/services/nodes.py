@@ -83,16 +83,27 @@ def _refuse_taken(
 
 
 def _adopt_sightings(session: Session, node: Node) -> None:
-    """A sighted machine becomes this node: its running agent session moves over, its sighting goes."""
-    for row in session.scalars(select(Sighting).where(Sighting.mac.in_([port.mac for port in node.ports]))):
-        node.agent_session_hash = row.agent_session_hash or node.agent_session_hash
-        node.boot_secret_hash = row.boot_secret_hash or node.boot_secret_hash
+    """A sighted machine becomes this node: its running agent moves over, its sighting goes.
+
+    The boot secret moves with the moment of its use, so that it stays good for one exchange. Of several sightings the
+    one whose agent was heard of last is taken; the sessions and secrets of the others are void.
+    """
+    macs = [port.mac for port in node.ports]
+    found = sorted(
+        session.scalars(select(Sighting).where(Sighting.mac.in_(macs))),
+        key=lambda row: (row.agent_session_hash is not None, row.last_seen_at),
+    )
+    for row in found:
         node.appliance_address = row.appliance_address or node.appliance_address
-        if row.agent_session_hash:
-            node.agent_address, node.agent_seen_at = row.address, row.last_seen_at
         if node.boot_mode is None and row.firmware in BOOT_MODES:
             node.boot_mode = row.firmware
         session.delete(row)
+    if found:
+        last = found[-1]
+        node.boot_secret_hash, node.boot_secret_used_at = last.boot_secret_hash, last.boot_secret_used_at
+        node.agent_session_hash = last.agent_session_hash
+        if last.agent_session_hash:
+            node.agent_address, node.agent_seen_at = last.address, last.last_seen_at
 
 
 def _flush(session: Session) -> None:
