@@ -23,7 +23,7 @@ from appliance.models.database import Base, Database, make_engine
 from tests.fakes import postgres_server as postgres
 from tests.fakes.clock import FakeClock
 
-# On a busy machine any example may be late; how long a codec takes is a matter for benchmarks. A pipeline repeats itself.
+# On a busy machine any example may be late; how long a codec takes is for benchmarks. A pipeline repeats itself.
 settings.register_profile("rackwright", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("rackwright")
 
