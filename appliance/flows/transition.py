@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session, lazyload
 
 from appliance.domain.steps import Again, Done, Failed, Go, KeepWaiting, Next, Wait
 from appliance.flows.endings import Ending, leave_failed
@@ -25,9 +25,15 @@ _NO_OWNER: Mapping[str, object] = {"owner": None, "pool": None, "slot_needed": N
 _ENDED: Mapping[str, object] = {**_NO_WAIT, **_NO_OWNER, "slot": None}
 
 
+# Built once: building a statement costs more than running it. Few steps look at the ports; those load them then.
+_LOCKED_NODE = (
+    select(Node).where(Node.id == bindparam("of_id")).with_for_update(key_share=True).options(lazyload(Node.ports))
+)
+
+
 def lock_node(session: Session, node_id: int) -> Node:
     """The live row; other writers of it queue behind this transaction, readers and events do not."""
-    return session.scalars(select(Node).where(Node.id == node_id).with_for_update(key_share=True)).one()
+    return session.scalars(_LOCKED_NODE, {"of_id": node_id}).one()
 
 
 @dataclass(slots=True, kw_only=True)

@@ -169,9 +169,11 @@ def after_commit(session: Session, call: Callable[[], None]) -> None:
 
 
 def announce(session: Session, topic: str) -> None:
-    """Ring `topic` once this session's transaction is durable."""
+    """Ring `topic` once, when this session's transaction is durable."""
     bells: Bells | None = session.info.get("bells")
-    if bells is not None:
+    topics: set[str] = session.info.setdefault("topics", set())
+    if bells is not None and topic not in topics:
+        topics.add(topic)
         after_commit(session, lambda: bells.ring(topic))
 
 

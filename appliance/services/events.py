@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from appliance.models.event import Event
+from appliance.models.flow import Flow
 from appliance.models.node import Node
 
 TOPIC = "events"
@@ -19,10 +20,11 @@ def newest(session: Session, *, limit: int, node: Node | None) -> list[Event]:
     return list(session.scalars(query))[::-1]
 
 
-def labels(session: Session, events: Iterable[Event]) -> dict[int, str]:
-    """What the nodes of these events are called, by id."""
-    wanted = {row.node_id for row in events if row.node_id is not None}
-    return {node.id: node.label for node in session.scalars(select(Node).where(Node.id.in_(wanted)))} if wanted else {}
+def labels(session: Session, rows: Iterable[Event | Flow]) -> dict[int, str]:
+    """What the nodes of these events or flows are called, by id."""
+    wanted = {row.node_id for row in rows if row.node_id is not None}
+    named = select(Node.id, func.coalesce(Node.name, Node.uuid).label("label")).where(Node.id.in_(wanted))
+    return {row.id: row.label for row in session.execute(named)} if wanted else {}
 
 
 def of_node(session: Session, node: Node, *, after: int, limit: int) -> list[Event]:

@@ -11,7 +11,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from appliance.domain.errors import Conflict, NotFound
+from appliance.domain.errors import Ambiguous, Conflict, NotFound
 from appliance.models import event
 from appliance.models.node import Inventory, Node, Port, Sighting
 from appliance.services.node_input import BOOT_MODES, BmcAccess, NewNode
@@ -111,7 +111,7 @@ def fetch(session: Session, ref: str) -> Node:
     if node is None and len(text) >= 4 and "%" not in text and "_" not in text:
         found = list(session.scalars(select(Node).where(Node.uuid.startswith(text)).limit(3)))
         if len(found) > 1:
-            raise Conflict(f"{ref!r} fits several nodes", next_step="give more of the UUID")
+            raise Ambiguous(f"{ref!r} fits several nodes", next_step="give more of the UUID")
         node = found[0] if found else None
     if node is None:
         raise NotFound(f"no node {ref[:64]!r}", next_step="rackwright node list")

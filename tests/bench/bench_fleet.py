@@ -71,7 +71,9 @@ def run(it: serving.Appliance, nodes: int, rate: float) -> dict[str, Any]:
         "cpu_ms_per_node": round(1000 * (it.cpu_s() - cpu) / nodes, 1),
     }  # fmt: skip
     shown["result"] = failures(it, steps["deploy"]["output"], nodes)
-    shown["phases"] = {name: {key: value for key, value in one.items() if key != "output"} for name, one in steps.items()}
+    shown["phases"] = {
+        name: {key: value for key, value in one.items() if key != "output"} for name, one in steps.items()
+    }
     return shown
 
 

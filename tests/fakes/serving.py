@@ -1,7 +1,7 @@
 """A real `rackwright serve` in processes of its own: initialised, logged in to, measured and ended with the block.
 
-    with serving.appliance(folder) as it:                 # SQLite; database_url= for PostgreSQL
-        it.client().get("/v1/nodes"); it.cli("node", "list"); it.pss_mb()
+with serving.appliance(folder) as it:                 # SQLite; database_url= for PostgreSQL
+    it.client().get("/v1/nodes"); it.cli("node", "list"); it.pss_mb()
 """
 
 import json
