@@ -21,7 +21,7 @@ def make_ready(appliance: Served, *, size_mib: int = IMAGE_MIB) -> None:
 
 def stop_in_the_write(appliance: Served, machine: WorkingMachine) -> int:
     """Deploy, and halt the agent when it has told of some progress. Returns the percentage told."""
-    appliance.call("POST", "/v1/nodes/m1/deploy", {"image": "big"})
+    appliance.call("POST", "/v1/nodes/m1/deploy", {"image": "big", "boot": "reboot"})
     told: list[int] = []
 
     def has_begun() -> bool:
@@ -81,7 +81,7 @@ def test_a_machine_that_lost_power_while_it_was_available(start, tmp_path):
     with working_machine(appliance, tmp_path / "m1", "m1") as machine:
         make_ready(appliance, size_mib=8)
         machine.lose_power()
-        node = appliance.do("m1", "deploy", {"image": "big"}, within_s=90)
+        node = appliance.do("m1", "deploy", {"image": "big", "boot": "reboot"}, within_s=90)
         assert node["provision_state"] == "active", node["failure"]
 
 
@@ -91,7 +91,7 @@ def test_an_installed_system_that_never_calls_home(start, tmp_path):
     with working_machine(appliance, tmp_path / "m1", "m1") as machine:
         make_ready(appliance, size_mib=8)
         machine.calls_home = False
-        node = appliance.do("m1", "deploy", {"image": "big"}, within_s=120)
+        node = appliance.do("m1", "deploy", {"image": "big", "boot": "reboot"}, within_s=120)
         assert node["provision_state"] == "deploy failed"
         assert "The installed system did not call home within 30 s after a power cycle." in node["failure"]["reason"]
         machine.calls_home = True
@@ -108,7 +108,7 @@ def test_an_image_whose_bytes_rot_on_the_appliance(start, tmp_path):
         raw = bytearray(data.read_bytes())
         raw[len(raw) // 2] ^= 0xFF
         data.write_bytes(bytes(raw))
-        node = appliance.do("m1", "deploy", {"image": "big"}, within_s=120)
+        node = appliance.do("m1", "deploy", {"image": "big", "boot": "reboot"}, within_s=120)
         assert node["provision_state"] == "deploy failed"
         assert "checksum" in node["failure"]["reason"].lower()
         assert node["failure"]["disk"] == "invalid"
