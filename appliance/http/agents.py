@@ -65,7 +65,7 @@ def _lookup(context: Context) -> Response:
 def _inventory(context: Context) -> Response:
     body = read_object(wire.MAX_BODY_BYTES)
     with context.database.write() as session:
-        speaker = agents.authenticate(session, bearer())
+        speaker = agents.authenticate_to_write(session, bearer())
         agents.report(session, context.vault, speaker, body, policy=context.discovery, now=context.clock())
         announce(session, events.TOPIC)
     return reply({})
@@ -80,7 +80,7 @@ def _heartbeat(context: Context) -> Response:
         stale = agents.needs_heartbeat_write(speaker, now=now)
     if stale:
         with context.database.write() as session:
-            agents.heartbeat(agents.authenticate(session, bearer()), now=now)
+            agents.heartbeat(agents.authenticate_to_write(session, bearer()), now=now)
     return reply({"commands": waiting})
 
 
@@ -113,7 +113,7 @@ def _next(context: Context, token: str, wait_s: int) -> Response:
 
 def _deliver(context: Context, token: str) -> Response:
     with context.database.write() as session:
-        node = agents.authenticate(session, token).node
+        node = agents.authenticate_to_write(session, token).node
         row = agents.pending(session, node) if node is not None else None
         if node is None or row is None:
             return nothing()
@@ -124,7 +124,7 @@ def _deliver(context: Context, token: str) -> Response:
 def _update(context: Context, uuid: str) -> Response:
     body = read_object(wire.MAX_BODY_BYTES)
     with context.database.write() as session:
-        node = agents.authenticate(session, bearer()).node
+        node = agents.authenticate_to_write(session, bearer()).node
         if node is None:
             raise Unavailable("this machine is not enrolled yet")
         cancelled = agents.update(session, context.vault, node, uuid, body, now=context.clock())
@@ -135,6 +135,6 @@ def _update(context: Context, uuid: str) -> Response:
 def _log(context: Context) -> Response:
     body = read_object(wire.MAX_BODY_BYTES)
     with context.database.write() as session:
-        speaker = agents.authenticate(session, bearer())
+        speaker = agents.authenticate_to_write(session, bearer())
         agents.log_lines(session, speaker, body.get("lines"), now=context.clock())
     return nothing()

@@ -17,7 +17,7 @@ from agent import wire
 from appliance.domain.errors import Invalid, NotFound, Unauthenticated
 from appliance.models import agent_command, event, flow
 from appliance.models.agent_command import AgentCommand
-from appliance.models.node import Inventory, Node, Sighting
+from appliance.models.node import Inventory, Node, Sighting, lock
 from appliance.services import discovery
 from appliance.services.boot import hash_secret
 from appliance.services.vault import Vault
@@ -46,6 +46,8 @@ def lookup(session: Session, body: Mapping[str, Any], *, address: str, now: date
         raise Unauthenticated("this boot secret is not known")
     digest = hash_secret(secret)
     node = session.scalar(select(Node).where(Node.boot_secret_hash == digest))
+    if node is not None:
+        node = lock(session, node.id)
     holder: Node | Sighting | None = node or session.scalar(select(Sighting).where(Sighting.boot_secret_hash == digest))
     if holder is None:
         raise Unauthenticated("this boot secret is not known")
@@ -104,6 +106,14 @@ def authenticate(session: Session, token: str) -> Agent:
     if sighting is None:
         raise Unauthenticated("this agent session is over")
     return Agent(node=None, sighting=sighting)
+
+
+def authenticate_to_write(session: Session, token: str) -> Agent:
+    """As `authenticate`; the node's row is locked first, so that no answer of a machine is lost to another writer."""
+    speaker = authenticate(session, token)
+    if speaker.node is not None and lock(session, speaker.node.id) is None:
+        raise Unauthenticated("this agent session is over")
+    return speaker
 
 
 def heartbeat(speaker: Agent, *, now: datetime) -> None:
@@ -247,7 +257,7 @@ def called_home(session: Session, token: str, *, address: str, now: datetime) ->
     if not 20 <= len(token) <= 100:
         return False
     node = session.scalar(select(Node).where(Node.call_home_hash == hash_secret(token)))
-    if node is None:
+    if node is None or lock(session, node.id) is None:
         return False
     node.instance_address = address
     event.record(

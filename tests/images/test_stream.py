@@ -55,7 +55,9 @@ def test_what_is_packed_is_what_the_agent_unfolds(tmp_path, runs, sectors):
     assert again == disk
     assert described.used_bytes == sum(piece.length for piece in pieces)
     ours = stream.parse_index((tmp_path / "image.index").read_bytes())
-    assert [tuple(getattr(piece, name) for name in piece.__slots__) for piece in ours] == [tuple(piece) for piece in pieces]
+    assert [tuple(getattr(piece, name) for name in piece.__slots__) for piece in ours] == [
+        tuple(piece) for piece in pieces
+    ]
     holes = reading.holes(pieces, len(disk))
     assert sum(length for _, length in holes) + described.used_bytes == len(disk)
     assert all(not any(disk[at : at + length]) for at, length in holes)
