@@ -56,7 +56,6 @@ class Callers:
 
 def allowed(context: Context, permission: Permission) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Let the view run only for an actor with the permission; the actor is `g.actor`."""
-
     callers = Callers(context)
 
     def wrap(view: Callable[..., Any]) -> Callable[..., Any]:

@@ -86,6 +86,8 @@ def _stale(error: StaleDataError | IntegrityError | OperationalError) -> Respons
     log.info("request lost a race request=%s path=%s kind=%s", g.request_id, request.path, type(error).__name__)
     text = "somebody else changed this at the same time"
     why = "two changes met in the database; this one was undone as a whole"
+    if not request.path.startswith("/v1/"):  # a program that repeats what failed, and gives up what was refused
+        return reply(body("unavailable", text, why=why, next_step="repeat it"), 503)
     return reply(body("conflict", text, why=why, next_step="look again and repeat"), 409)
 
 

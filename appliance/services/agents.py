@@ -7,16 +7,17 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from agent import wire
 from appliance.domain.errors import Invalid, NotFound, Unauthenticated
 from appliance.models import agent_command, event, flow
 from appliance.models.agent_command import AgentCommand
+from appliance.models.columns import UtcTime
 from appliance.models.node import Inventory, Node, Sighting, lock
 from appliance.services import discovery
 from appliance.services.boot import hash_secret
@@ -116,19 +117,48 @@ def authenticate_to_write(session: Session, token: str) -> Agent:
     return speaker
 
 
-def heartbeat(speaker: Agent, *, now: datetime) -> None:
-    """Note that the agent lives."""
-    if speaker.node is not None and (
-        speaker.node.agent_seen_at is None or now - speaker.node.agent_seen_at > SEEN_EVERY
-    ):
-        speaker.node.agent_seen_at = now
-    if speaker.sighting is not None:
-        speaker.sighting.last_seen_at = now
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulse:
+    """The little that a heartbeat of a node's agent needs. is_due: whether its being seen is worth a write."""
+
+    node_id: int
+    is_due: bool
+    has_command: bool
 
 
-def needs_heartbeat_write(speaker: Agent, *, now: datetime) -> bool:
-    """Whether `heartbeat` would change anything: most do not, and cost no write."""
-    return speaker.node is None or speaker.node.agent_seen_at is None or now - speaker.node.agent_seen_at > SEEN_EVERY
+_PULSE = select(
+    Node.id,
+    Node.agent_seen_at,
+    select(AgentCommand.id)
+    .where(AgentCommand.node_id == Node.id, AgentCommand.status.in_(LIVE))
+    .exists()
+    .label("has_command"),
+).where(Node.agent_session_hash == bindparam("digest"))
+_SEEN = (
+    update(cast("Table", Node.__table__))
+    .where(Node.id == bindparam("of_id"))
+    .values(agent_seen_at=bindparam("at", type_=UtcTime()))
+)
+
+
+def pulse(session: Session, token: str, *, now: datetime) -> Pulse | None:
+    """Of the node whose agent holds the session token; None when no node's does (a sighted machine, or a stranger)."""
+    if not 20 <= len(token) <= 100:
+        return None
+    row = session.connection().execute(_PULSE, {"digest": hash_secret(token)}).first()
+    if row is None:
+        return None
+    is_due = row.agent_seen_at is None or now - row.agent_seen_at > SEEN_EVERY
+    return Pulse(node_id=row.id, is_due=is_due, has_command=row.has_command)
+
+
+def seen(session: Session, beats: Mapping[int, datetime]) -> None:
+    """Note that the agents of these nodes live. No new version of the node: nobody's decision rests on it.
+
+    In the order of ids, so that two processes never wait for each other.
+    """
+    if beats:
+        session.connection().execute(_SEEN, [{"of_id": node_id, "at": beats[node_id]} for node_id in sorted(beats)])
 
 
 def report(
