@@ -20,6 +20,7 @@ from webui.console import Console
 log = logging.getLogger(__name__)
 
 INTERNAL_BODY = 4 * 1024 * 1024
+DOOR_GRACE_S, ENGINE_GRACE_S = 2.0, 4.0
 
 
 def run(state: Path, *, listen: str | None = None, roles: frozenset[str] = frozenset({"api", "worker"})) -> int:
@@ -88,11 +89,14 @@ def _operator_limit(method: str, path: str) -> int:
 
 def _stop(control: wiring.Control, servers: list[Server], roles: frozenset[str]) -> None:
     """No new requests, then no new steps; what was committed goes on at the next start."""
-    for server in servers:
-        server.stop(grace_s=3.0)
+    closing = [threading.Thread(target=server.stop, kwargs={"grace_s": DOOR_GRACE_S}) for server in servers]
+    for thread in closing:  # together: the supervisor waits only so long
+        thread.start()
+    for thread in closing:
+        thread.join()
     if "worker" in roles:
         control.loop.stop(within_s=1.0)
-        control.engine.stop()
+        control.engine.stop(within_s=ENGINE_GRACE_S)
     control.background.shutdown(wait=False, cancel_futures=True)
     control.connections.close()
     control.database.dispose()

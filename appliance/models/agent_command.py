@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import ForeignKey, String, Text, UniqueConstraint, bindparam, select
+from sqlalchemy import ForeignKey, String, Text, UniqueConstraint, bindparam, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from appliance.models import flow
@@ -119,6 +119,12 @@ def finish(
         now=now,
     )
     return True
+
+
+def sweep(session: Session, *, before: datetime) -> int:
+    """Forget commands that ended before this time. Returns how many."""
+    ended = delete(AgentCommand).where(AgentCommand.status.in_(FINISHED), AgentCommand.finished_at < before)
+    return len(session.execute(ended.returning(AgentCommand.id)).all())
 
 
 def cancel_all(session: Session, *, node_id: int, now: datetime) -> int:

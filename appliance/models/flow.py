@@ -210,6 +210,12 @@ def forget(session: Session, *, flow_id: int, name: str) -> None:
     session.execute(delete(FlowSignal).where(FlowSignal.flow_id == flow_id, FlowSignal.name == name))
 
 
+def sweep(session: Session, *, before: datetime) -> int:
+    """Forget work that ended before this time; the event log keeps what it did. Returns how many."""
+    ended = delete(Flow).where(Flow.status != "active", Flow.finished_at < before).returning(Flow.id)
+    return len(session.execute(ended).all())
+
+
 def take_tick(session: Session, *, name: str, every_s: float, owner: str, now: datetime) -> bool:
     """True for exactly one caller per period. Missed periods are not caught up."""
     if session.get(Periodic, name) is None:

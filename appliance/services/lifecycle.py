@@ -73,7 +73,7 @@ def _state_after(node: Node, verb: Verb) -> State:
         raise InMaintenance(
             f'The {verb} operation can\'t be performed on node "{node.label}" because it is in maintenance mode.',
             why=node.maintenance_reason or "it was set aside by hand",
-            next_step=f"rackwright node maintenance {node.label} --off",
+            next_step=f"rackwright node maintenance off {node.label}",
         )
     return MOVES[state, verb]
 

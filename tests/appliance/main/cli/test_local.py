@@ -117,7 +117,9 @@ def test_image_build(
 
     def built(out: Path, cache: Path, **_: Any) -> Any:
         out.write_bytes(b"disk")
-        return types.SimpleNamespace(path=out, sha256="ab" * 32, size_bytes=4, kernel="6.1")
+        schema = out.with_name("schema.json")
+        schema.write_text("{}")
+        return types.SimpleNamespace(path=out, schema=schema, sha256="ab" * 32, size_bytes=4, kernel="6.1")
 
     debian.build = built
     ended = run("image", "build", "debian-12", "--cache", str(tmp_path), "--fields", "name,status", "--no-headers")
