@@ -86,9 +86,12 @@ class Bmcs:
 
     def target(self, node: Node) -> BmcTarget:
         password = self._keys.open(node.bmc_secret, nodes.bmc_context(node)).decode() if node.bmc_secret else ""
+        options = node.driver_options
+        if node.driver == "fake":  # it lives in this process's memory: after a restart it is found as it was left
+            options = {"power": "on" if node.power_state == PowerState.ON.value else "off", **options}
         return BmcTarget(
             driver=node.driver, address=node.bmc_address or node.uuid, udp_port=node.bmc_udp_port,
-            username=node.bmc_username or "", password=password, options=node.driver_options,
+            username=node.bmc_username or "", password=password, options=options,
         )  # fmt: skip
 
     def connect(self, node: Node) -> Bmc:
