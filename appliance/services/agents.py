@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import orjson
 from sqlalchemy import Table, bindparam, select
+from sqlalchemy import update as sql_update
 from sqlalchemy.orm import Session
 
 from agent import wire
