@@ -135,7 +135,7 @@ _PULSE = select(
     .label("has_command"),
 ).where(Node.agent_session_hash == bindparam("digest"))
 _SEEN = (
-    update(cast("Table", Node.__table__))
+    sql_update(cast("Table", Node.__table__))
     .where(Node.id == bindparam("of_id"))
     .values(agent_seen_at=bindparam("at", type_=UtcTime()))
 )
