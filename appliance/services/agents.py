@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import orjson
-from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy import Table, bindparam, select
 from sqlalchemy.orm import Session
 
 from agent import wire
@@ -135,7 +135,8 @@ _PULSE = select(
     .label("has_command"),
 ).where(Node.agent_session_hash == bindparam("digest"))
 _SEEN = (
-    update(cast("Table", Node.__table__))
+    cast("Table", Node.__table__)
+    .update()
     .where(Node.id == bindparam("of_id"))
     .values(agent_seen_at=bindparam("at", type_=UtcTime()))
 )

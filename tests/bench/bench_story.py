@@ -1,7 +1,7 @@
 """Power-on to SSH of one BIOS machine in QEMU: seconds until the agent calls back, and of each phase of the deploy.
 
-`python -m tests.bench.bench_story [--uefi 1]` prints one JSON object made from the demo's own. It runs beside a demo that
-is up: own state, own rack, own network namespace. Needs root.
+`python -m tests.bench.bench_story [--uefi 1]` prints one JSON object made from the demo's own. It runs beside a demo
+that is up: own state, own rack, own network namespace. Needs root.
 """
 
 import argparse

@@ -125,7 +125,7 @@ def _run(bench: Bench, *, quick: bool) -> dict[str, Any]:
     sys.stderr.write(f"{bench.name} …\n")
     load, started = os.getloadavg()[0], time.monotonic()
     try:
-        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=LIMIT_S, check=False)
+        done = subprocess.run(argv, capture_output=True, timeout=LIMIT_S, check=False)
         out, errors, code = done.stdout.decode(), done.stderr.decode(errors="replace"), done.returncode
     except subprocess.TimeoutExpired:
         out, errors, code = "", f"no end within {LIMIT_S} s", -1
