@@ -1,8 +1,8 @@
 """The operators' API with TLS and tokens on, against the real processes on SQLite with 1,000 nodes.
 
 `python -m tests.bench.bench_api [--nodes 1000] [--quick]` prints one JSON object: one node (one client, in turn), a
-page of 1,000, creates, and reads by eight clients at once. cpu_ms: processor time of `control` for one request. The clients
-run in processes of their own on the same machine and cost as much as the server does.
+page of 1,000, creates, and reads by eight clients at once. cpu_ms: processor time of `control` for one request. The
+clients are processes of their own on the same machine and cost as much as the server does.
 """
 
 import argparse
@@ -65,7 +65,8 @@ def fill(it: serving.Appliance, nodes: int) -> None:
     client = it.client()
     for first in range(0, nodes, 500):
         wishes = [
-            {"name": f"bench{number}", "driver": "manual", "macs": [f"02:41:50:00:{number >> 8:02x}:{number & 255:02x}"],
+            {"name": f"bench{number}", "driver": "manual",
+             "macs": [f"02:41:50:00:{number >> 8:02x}:{number & 255:02x}"],
              "properties": {"cpus": 32}, "rack": f"r{number // 40}", "rack_unit": number % 40 + 1}
             for number in range(first, min(nodes, first + 500))
         ]  # fmt: skip
