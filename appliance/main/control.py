@@ -1,5 +1,6 @@
 """The control process: the HTTP doors, the step engine and the reconcilers, until SIGTERM."""
 
+import gc
 import logging
 import signal
 import threading
@@ -14,7 +15,7 @@ from appliance.domain.values import endpoint
 from appliance.http import app
 from appliance.http.server import BODY_BYTES, Server, TlsServer, UnixServer
 from appliance.main import wiring
-from appliance.services import image_store, setup, tls
+from appliance.services import certificate_names, image_store, tls
 from webui.console import Console
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ def run(state: Path, *, listen: str | None = None, roles: frozenset[str] = froze
         control.background.submit(control.images.recover)
         control.engine.start()
         control.loop.start()
+    gc.collect()
+    gc.freeze()  # what start-up made stays: later collections need not look at it again
     log.info("control ready roles=%s", ",".join(sorted(roles)))
     stopping.wait()
     _stop(control, servers, roles)
@@ -47,7 +50,7 @@ def _doors(control: wiring.Control, listen: str | None) -> list[Server]:
     config = control.config
     operator_listen = endpoint(listen) if listen else config.api.listen
     operators = tls.ServerContexts(
-        config.state, setup.server_names(config) | {operator_listen.host}, clock=system_clock
+        config.state, certificate_names.of(config) | {operator_listen.host}, clock=system_clock
     )
     agents = tls.ServerContexts(config.state, tls.local_addresses(), clock=system_clock, name="agents")
     return [

@@ -11,7 +11,6 @@ from typing import Any, cast
 
 import orjson
 from sqlalchemy import Table, bindparam, select
-from sqlalchemy import update as sql_update
 from sqlalchemy.orm import Session
 
 from agent import wire
@@ -136,7 +135,8 @@ _PULSE = select(
     .label("has_command"),
 ).where(Node.agent_session_hash == bindparam("digest"))
 _SEEN = (
-    sql_update(cast("Table", Node.__table__))
+    cast("Table", Node.__table__)
+    .update()
     .where(Node.id == bindparam("of_id"))
     .values(agent_seen_at=bindparam("at", type_=UtcTime()))
 )
