@@ -12,14 +12,14 @@ from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from appliance.domain import lifecycle
-from appliance.domain.errors import Conflict, IllegalMove
+from appliance.domain.errors import Conflict, IllegalMove, NotFound
 from appliance.domain.lifecycle import MOVES, OFFERED, REFUSED_IN_MAINTENANCE, TRANSIENT, WHICH_FLOW, State, Verb
 from appliance.models import event, flow
 from appliance.models.agent_command import AgentCommand
 from appliance.models.database import announce
 from appliance.models.event import Event
 from appliance.models.flow import Flow
-from appliance.models.node import Node
+from appliance.models.node import Node, lock
 from appliance.services import events
 
 
@@ -35,7 +35,8 @@ def request(session: Session, *, node: Node, verb: Verb, spec: dict[str, Any], a
     spec: parameters of the work ({"boot": …}, {"method": …}); kept in the clear, so no secrets.
     Raises IllegalMove, InMaintenance or NodeLocked; then nothing has changed.
     """
-    session.refresh(node, with_for_update={"key_share": True})
+    if lock(session, node.id) is None:
+        raise NotFound(f"{node.label} was deleted meanwhile")
     if verb is Verb.ABORT:
         return abort(session, node=node, actor=actor, now=now)
     state = _state_after(node, verb)

@@ -14,14 +14,14 @@ from sqlalchemy.orm import Session
 from appliance.domain.errors import Ambiguous, Conflict, Invalid, NodeLocked, NotFound
 from appliance.domain.lifecycle import DELETABLE, State, Verb, verbs_from
 from appliance.models import event, flow
-from appliance.models.node import Inventory, Node, Port, Sighting
+from appliance.models.database import take_turns
+from appliance.models.node import Inventory, Node, Port, Sighting, lock
 from appliance.services.node_input import BOOT_MODES, BmcAccess, NewNode
 from appliance.services.vault import Vault
 
 RELIED_ON = frozenset({"driver", "driver_options", "bmc", "macs", "boot_mode"})
 """What work in progress reads again and again: it stays as it is until the work has ended."""
 
-_ENROL_LOCK = 0x656E726F  # "enro": on PostgreSQL one transaction at a time looks for rivals and then writes
 PAGE_MAX = 1000
 
 
@@ -61,8 +61,6 @@ def bmc_context(node: Node) -> str:
 def _refuse_taken(
     session: Session, *, name: str | None, macs: Sequence[str], bmc: BmcAccess, driver: str, but_not: int | None
 ) -> None:
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(select(func.pg_advisory_xact_lock(_ENROL_LOCK)))
     others = Node.id != (but_not or 0)
     if name is not None and session.scalar(select(Node.id).where(Node.name == name, others)):
         raise Conflict(f"a node named {name!r} exists already", next_step="choose another name")
@@ -76,6 +74,7 @@ def _refuse_taken(
                 next_step=f"rackwright node show {taken[1].label}",
             )
     if bmc.address is not None and driver != "manual":
+        take_turns(session, f"bmc {bmc.address} {bmc.udp_port}")
         same = select(Node).where(
             Node.bmc_address == bmc.address, Node.bmc_udp_port == bmc.udp_port, Node.driver == driver, others
         )
@@ -132,6 +131,20 @@ def fetch(session: Session, ref: str) -> Node:
         node = found[0] if found else None
     if node is None:
         raise NotFound(f"no node {ref[:64]!r}", next_step="rackwright node list")
+    return node
+
+
+def fetch_to_change(session: Session, ref: str, *, version: int | None = None) -> Node:
+    """As `fetch`; the row is locked until the transaction ends. version: what the caller believes to change."""
+    node = lock(session, fetch(session, ref).id)
+    if node is None:
+        raise NotFound(f"{ref[:64]!r} was deleted meanwhile", next_step="rackwright node list")
+    if version is not None and version != node.version:
+        raise Conflict(
+            f"{node.label} was changed meanwhile",
+            why=f"it is at version {node.version}, and the change was meant for version {version}",
+            next_step=f"rackwright node show {node.label}",
+        )
     return node
 
 

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Row, bindparam, select
-from sqlalchemy.orm import Session, lazyload
+from sqlalchemy.orm import Session
 
 from appliance.domain import pretend
 from appliance.models import agent_command, event, flow
+from appliance.models import node as node_model
 from appliance.models.agent_command import AgentCommand
 from appliance.models.database import Database
 from appliance.models.flow import Flow
@@ -35,13 +36,6 @@ _WAITING = (
     .join(Node, Node.id == Flow.node_id)
     .where(Flow.status == "active", Flow.wait_for.is_not(None), Flow.wake_at > bindparam("now"), Node.driver == "fake")
     .order_by(Flow.node_id)
-)
-_NODE = (
-    select(Node)
-    .where(Node.id == bindparam("of_id"))
-    .with_for_update(key_share=True)
-    .options(lazyload(Node.ports))
-    .execution_options(populate_existing=True)
 )
 _FLOW = select(Flow).where(Flow.id == bindparam("of_id")).execution_options(populate_existing=True)
 
@@ -67,7 +61,7 @@ def _is_due(row: Row[*tuple[Any, ...]], now: datetime) -> bool:
 
 def _act(session: Session, node_id: int, flow_id: int, now: datetime) -> None:
     """The node's row is locked first, as the engine does; then what was seen is looked at again."""
-    node = session.scalar(_NODE, {"of_id": node_id})
+    node = node_model.lock(session, node_id)
     work = session.scalar(_FLOW, {"of_id": flow_id})
     if work is None or node is None or work.status != "active" or work.wait_for is None or work.wake_at <= now:
         return

@@ -43,12 +43,12 @@ def failures(it: serving.Appliance, output: str, nodes: int) -> dict[str, Any]:
     items = rows["items"] if isinstance(rows, dict) else rows
     bad = [row for row in items if row["result"] != "done"]
     now = states(it)
-    failed = [node for node in it.client().items("/v1/nodes", state="deploy failed")]
+    failed = list(it.client().items("/v1/nodes", state="deploy failed"))
     return {
         "rows": len(items), "failed": len(bad), "states": now,
         "all_named": all(row["reason"] and row["name"] for row in bad)
         and {row["name"] for row in bad} == {node["name"] for node in failed},
-        "all_explained": all(node["failure"] and node["failure"]["step"] and node["failure"]["next"] for node in failed),
+        "all_explained": all(node["failure"]["step"] and node["failure"]["next"] for node in failed),
         "counts_add_up": len(items) == nodes == sum(now.values()) and now.get("deploy failed", 0) == len(bad),
     }  # fmt: skip
 

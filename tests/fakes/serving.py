@@ -36,6 +36,7 @@ class Appliance:
         self._process: subprocess.Popen[bytes] | None = None
 
     def init(self, *, database_url: str | None = None, join: Path | None = None) -> None:
+        self.state.parent.mkdir(parents=True, exist_ok=True)
         password = self.state.with_name(f"{self.state.name}.password")
         password.write_text(PASSWORD)
         listen = f"127.0.0.1:{self.port}"

@@ -32,6 +32,7 @@ def _node(row: Node) -> dict[str, Any]:
     return {
         "uuid": row.uuid,
         "name": row.name,
+        "version": row.version,
         "provision_state": row.provision_state,
         "target_provision_state": row.target_provision_state,
         "power_state": row.power_state,
