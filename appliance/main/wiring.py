@@ -4,7 +4,6 @@ import logging
 import os
 import socket
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -26,6 +25,7 @@ from appliance.services.discovery import Policy
 from appliance.services.image_store import ImageStore
 from appliance.services.vault import Vault
 from appliance.worker import power_sync, pretend
+from appliance.worker.background import Background
 from appliance.worker.loop import Loop, Reconciler
 from bmc.api import Bmc
 from bmc.errors import BmcError
@@ -48,7 +48,7 @@ class Control:
     context: Context
     engine: Engine
     loop: Loop
-    background: ThreadPoolExecutor
+    background: Background
     connections: Connections
     images: ImageStore
 
@@ -64,7 +64,7 @@ def build(config: Config, clock: Clock) -> Control:
     store = ImageStore(
         config.places.images, database=database, vault=keys, pack=pack_image, fetch=fetch_image, clock=clock
     )
-    background = ThreadPoolExecutor(BACKGROUND_THREADS, thread_name_prefix="background")
+    background = Background(BACKGROUND_THREADS)
     engine = Engine(database, FLOWS, _resources(config, keys, store, bmcs, clock), clock=clock, threads=ENGINE_THREADS)
     context = Context(
         state=config.state, config=config, database=database, vault=keys, clock=clock, connect=bmcs.connect,

@@ -8,6 +8,7 @@ import binascii
 import re
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -18,9 +19,10 @@ from sqlalchemy.orm import Session
 from appliance.domain import names
 from appliance.domain.errors import Conflict, Invalid, TooLarge
 from appliance.domain.lifecycle import Verb
+from appliance.models.database import Database
 from appliance.models.image import Image
 from appliance.models.node import Inventory, Node
-from appliance.services import agents, images
+from appliance.services import agents, images, nodes
 from appliance.services.boot import hash_secret
 from appliance.services.image_store import ImageStore
 from appliance.services.vault import Vault
@@ -35,12 +37,38 @@ DEPLOY_FIELDS = frozenset({"image", "hostname", "ssh_keys", "user_data", "networ
 CLEAN_FIELDS = frozenset({"method"})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """User-data that was found valid for an image, so that `check` need not look at it again."""
+
+    image_uuid: str
+    user_data: object = field(repr=False)
+
+
+def examine(database: Database, store: ImageStore, ref: str, spec: Mapping[str, Any]) -> Examined | None:
+    """The slow part of `check`, before its transaction: 64 KiB of YAML take a second, and writers would wait for it.
+
+    ref: the node. None when there is nothing to examine; what is missing is refused by `check`. Raises Invalid.
+    """
+    wanted = spec.get("user_data")
+    if wanted is None:
+        return None
+    with database.read() as session:
+        image_ref = spec.get("image") or (nodes.fetch(session, ref).instance or {}).get("image")
+        if not isinstance(image_ref, str):
+            return None
+        uuid = images.fetch(session, image_ref).uuid
+    _user_data(wanted, store.schema(uuid))
+    return Examined(image_uuid=uuid, user_data=wanted)
+
+
 def check(
-    session: Session, vault: Vault, store: ImageStore, node: Node, *, verb: Verb, spec: Mapping[str, Any]
-) -> dict[str, Any]:
+    session: Session, vault: Vault, store: ImageStore, node: Node, *, verb: Verb, spec: Mapping[str, Any],
+    examined: Examined | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """What the flow may keep in the clear. Secrets of a deploy are sealed into the node in the same transaction."""
     if verb in (Verb.DEPLOY, Verb.REBUILD):
-        return _check_deploy(session, vault, store, node, spec, is_rebuild=verb is Verb.REBUILD)
+        return _check_deploy(session, vault, store, node, spec, examined=examined, is_rebuild=verb is Verb.REBUILD)
     allowed = CLEAN_FIELDS if verb is Verb.CLEAN else frozenset[str]()
     _refuse_unknown(spec, allowed)
     if verb is Verb.CLEAN and spec.get("method", "metadata") not in ("metadata", "shred"):
@@ -57,8 +85,9 @@ def _refuse_unknown(spec: Mapping[str, Any], allowed: frozenset[str]) -> None:
 
 
 def _check_deploy(
-    session: Session, vault: Vault, store: ImageStore, node: Node, spec: Mapping[str, Any], *, is_rebuild: bool
-) -> dict[str, Any]:
+    session: Session, vault: Vault, store: ImageStore, node: Node, spec: Mapping[str, Any], *,
+    examined: Examined | None, is_rebuild: bool,
+) -> dict[str, Any]:  # fmt: skip
     _refuse_unknown(spec, DEPLOY_FIELDS)
     before = node.instance if is_rebuild and node.instance else {}
     image = _image(session, node, spec.get("image") or before.get("image"))
@@ -73,10 +102,13 @@ def _check_deploy(
     if node.provision_state in ("available", "deploy failed", "error") or is_rebuild:
         node.instance = {"image": image.name, "image_uuid": image.uuid, "hostname": hostname, "ssh_keys": keys}
         if "user_data" in spec or network_data is not None or not is_rebuild:
-            hidden = {
-                "user_data": _user_data(spec.get("user_data"), store.schema(image.uuid)),
-                "network_data": network_data,
-            }
+            hidden = _hidden(vault, node) if is_rebuild else {}
+            if "user_data" in spec or not is_rebuild:
+                wanted = spec.get("user_data")
+                is_known = examined == Examined(image_uuid=image.uuid, user_data=wanted)
+                hidden["user_data"] = _encoded(wanted) if is_known else _user_data(wanted, store.schema(image.uuid))
+            if network_data is not None or not is_rebuild:
+                hidden["network_data"] = network_data
             node.instance_secret = vault.seal(orjson.dumps(hidden), instance_context(node))
     session.flush()
     return {"image": image.name, "image_uuid": image.uuid, "boot": boot}
@@ -84,6 +116,14 @@ def _check_deploy(
 
 def instance_context(node: Node) -> str:
     return f"node:{node.uuid}:instance"
+
+
+def _hidden(vault: Vault, node: Node) -> dict[str, Any]:
+    """What is sealed of the node's instance: user_data (base64), network_data."""
+    if node.instance_secret is None:
+        return {}
+    opened: dict[str, Any] = orjson.loads(vault.open(node.instance_secret, instance_context(node)))
+    return opened
 
 
 def _image(session: Session, node: Node, ref: object) -> Image:
@@ -145,7 +185,11 @@ def _user_data(value: Any, schema: dict[str, Any] | None) -> str | None:
             why="; ".join(f"line {p.line}, column {p.column}: {p.message}" for p in problems[:10]),
             next_step="correct it and deploy again; nothing was powered",
         )
-    return base64.b64encode(raw).decode()
+    return _encoded(value)
+
+
+def _encoded(value: Any) -> str | None:
+    return base64.b64encode(value.encode()).decode() if value else None
 
 
 def write_params(
@@ -159,6 +203,8 @@ def write_params(
     image = session.scalar(select(Image).where(Image.uuid == instance.get("image_uuid")))
     if image is None or image.status != "active" or image.stream is None:
         raise Conflict(f"image {instance.get('image')} is gone", next_step="rackwright image list")
+    if node.appliance_address is None:
+        raise Conflict(f"{node.label} was never seen to boot from this appliance", next_step="boot it once more")
     token = secrets.token_urlsafe(32)
     node.call_home_hash = hash_secret(token)
     base = f"http://{node.appliance_address}:{http_port}"
@@ -177,9 +223,7 @@ def write_params(
 
 
 def _config_drive(vault: Vault, node: Node, instance: Mapping[str, Any], *, call_home: str) -> bytes:
-    hidden: dict[str, Any] = {}
-    if node.instance_secret is not None:
-        hidden = orjson.loads(vault.open(node.instance_secret, instance_context(node)))
+    hidden = _hidden(vault, node)
     user_data = base64.b64decode(hidden["user_data"]) if hidden.get("user_data") else None
     meta_data = {
         "uuid": node.uuid,

@@ -61,6 +61,8 @@ class ImageStore:
         self._root, self._database, self._vault = root, database, vault
         self._pack, self._fetch, self._clock = pack, fetch, clock
         self._unsettled: dict[str, str] = {}
+        self._coming: set[str] = set()
+        """What comes in or is packed in this process: `recover` must not take it for what a crash left."""
 
     def folder(self, uuid: str) -> Path:
         return self._root / uuid
@@ -69,14 +71,21 @@ class ImageStore:
         """Stream the bytes to disk; the row goes `queued` → `saving`. On any failure the part file is removed."""
         if size is not None and size > MAX_UPLOAD:
             raise TooLarge(f"an image is at most {MAX_UPLOAD} bytes")
+        self._coming.add(uuid)
         self._begin(uuid)
+        self._take(uuid, source, size=size, sha256=sha256)
+
+    def _take(self, uuid: str, source: BinaryIO, *, size: int | None, sha256: str | None) -> None:
         folder = self.folder(uuid)
         problem = "the upload broke off; send it again"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             digest, got = _copy(source, folder / "upload.part", limit=MAX_UPLOAD)
             if size is not None and got != size:
-                raise Invalid(f"the upload broke off after {got} of {size} bytes", next_step="upload it again")
+                raise Invalid(
+                    f"the upload broke off after {got} of {size} bytes",
+                    next_step="delete the image and import it again",
+                )
             self._received(uuid, digest, got, sha256)
             (folder / "upload.part").replace(folder / "upload")
             problem = ""
@@ -93,14 +102,21 @@ class ImageStore:
 
     def _begin(self, uuid: str) -> None:
         with self._database.write() as session:
-            row = session.scalars(select(Image).where(Image.uuid == uuid)).one()
+            row = session.scalar(select(Image).where(Image.uuid == uuid).with_for_update())
+            if row is None:
+                raise Conflict("the image was deleted meanwhile", next_step="rackwright image list")
             if row.status != "queued":
-                raise Conflict(f"image {row.name} is {row.status}; its bytes cannot be sent again")
+                raise Conflict(
+                    f"image {row.name} is {row.status}; its bytes cannot be sent again",
+                    next_step=f"rackwright image delete {row.name}, then import it anew",
+                )
             row.status, row.updated_at = "saving", self._clock()
 
     def _received(self, uuid: str, digest: str, size: int, expected: str | None) -> None:
         with self._database.write() as session:
-            row = session.scalars(select(Image).where(Image.uuid == uuid)).one()
+            row = session.scalar(select(Image).where(Image.uuid == uuid))
+            if row is None:
+                raise Conflict("the image was deleted while its bytes came in")
             for wanted in (expected, row.sha256):
                 if wanted is not None and wanted != digest:
                     raise ImageRefused(
@@ -117,7 +133,7 @@ class ImageStore:
     def _kill(self, uuid: str, problem: str) -> None:
         with self._database.write() as session:
             row = session.scalar(select(Image).where(Image.uuid == uuid))
-            if row is None:
+            if row is None or row.status == "killed":
                 return
             row.status, row.problem, row.updated_at = "killed", problem, self._clock()
             event.record(
@@ -128,6 +144,7 @@ class ImageStore:
     def _discard(self, uuid: str, problem: str) -> None:
         """Keep nothing of it, and say why in its row; at the next `settle` if the database is away or full."""
         shutil.rmtree(self.folder(uuid), ignore_errors=True)
+        self._coming.discard(uuid)
         try:
             self._kill(uuid, problem)
         except SQLAlchemyError as fault:
@@ -176,23 +193,33 @@ class ImageStore:
                 session, at=self._clock(), kind="image.active", actor="images", message=f"image {row.name} is active"
             )
         (folder / "upload").unlink(missing_ok=True)
+        self._coming.discard(uuid)
         return ""
 
     def fetch(self, uuid: str, url: str) -> None:
         """Fetch from an outside address through the one fetcher, then make it ready."""
+        problem = "the image could not be fetched; the appliance's log has the reason"
         try:
             with self._fetch(url) as source:
-                self.receive(uuid, source, size=None, sha256=None)
-        except RackwrightError as cause:
-            self._kill(uuid, str(cause))
-            return
-        self.make_ready(uuid)
+                self._take(uuid, source, size=None, sha256=None)
+            problem = ""
+        except RackwrightError as fault:
+            problem = str(fault)
+        finally:
+            if problem:
+                self._discard(uuid, problem)
+        if not problem:
+            self.make_ready(uuid)
 
     def recover(self) -> None:
-        """After a restart: pack again what was complete, kill what had broken off."""
+        """After a restart: pack again what was complete, kill what had broken off, remove what nobody knows."""
+        folders = [path for path in self._root.iterdir() if path.is_dir()] if self._root.is_dir() else []
         with self._database.read() as session:
-            open_ones = list(session.scalars(select(Image.uuid).where(Image.status == "saving")))
-        for uuid in open_ones:
+            known = {row.uuid: row.status for row in session.execute(select(Image.uuid, Image.status))}
+        for path in folders:
+            if path.name not in known:
+                shutil.rmtree(path, ignore_errors=True)
+        for uuid in [uuid for uuid, status in known.items() if status == "saving" and uuid not in self._coming]:
             if (self.folder(uuid) / "upload").is_file():
                 self.make_ready(uuid)
             else:
@@ -213,6 +240,10 @@ class ImageStore:
         except FileNotFoundError:
             return None
         return found
+
+    def expect(self, uuid: str) -> None:
+        """The bytes of this image will be fetched by this process."""
+        self._coming.add(uuid)
 
     def forget(self, uuid: str) -> None:
         shutil.rmtree(self.folder(uuid), ignore_errors=True)

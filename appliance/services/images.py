@@ -17,14 +17,20 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,119}\Z")
 
 
 def create(
-    session: Session, *, name: str, sha256: str | None, properties: Mapping[str, Any], actor: str, now: datetime
-) -> Image:
-    """An empty image in status `queued`. sha256: what the bytes must have, when somebody said so."""
+    session: Session, *, name: str, sha256: str | None, properties: Mapping[str, Any], actor: str, now: datetime,
+    is_coming: bool = False,
+) -> Image:  # fmt: skip
+    """An empty image. sha256: what the bytes must have, when somebody said so.
+
+    is_coming: `saving` from the first moment, since we fetch the bytes ourselves; a restart then knows that it broke
+    off. Else `queued`: it waits for an upload.
+    """
     if len(name) > 120 or not _NAME.match(name):
         raise Invalid(f"{name[:60]!r} is not an image name", why="letters, digits and . _ + - are allowed, up to 120")
     if session.scalar(select(Image.id).where(Image.name == name)):
         raise Conflict(f"an image named {name!r} exists already", next_step=f"rackwright image delete {name}")
-    row = Image(name=name, status="queued", sha256=sha256, properties=dict(properties), created_at=now, updated_at=now)
+    status = "saving" if is_coming else "queued"
+    row = Image(name=name, status=status, sha256=sha256, properties=dict(properties), created_at=now, updated_at=now)
     session.add(row)
     session.flush()
     event.record(session, at=now, kind="image.created", actor=actor, message=f"image {name} created")

@@ -13,9 +13,10 @@ from sqlalchemy import insert, or_, select
 from sqlalchemy.orm import Session
 
 from appliance.domain import names, untrusted
+from appliance.domain.boot import HOLDS_INSTANCE
 from appliance.domain.errors import Conflict, Invalid, NotFound
 from appliance.models import event
-from appliance.models.database import announce
+from appliance.models.database import announce, take_turns
 from appliance.models.network import Lease, Subnet
 from appliance.models.node import Node, Port
 
@@ -35,15 +36,18 @@ def create_subnet(session: Session, body: Mapping[str, Any], *, actor: str, now:
     gateway = names.ip_address(str(body["gateway"])) if body.get("gateway") else None
     if gateway is not None and ipaddress.ip_address(gateway) not in network:
         raise Invalid(f"gateway {gateway} is not in {network}")
+    if gateway is not None and start <= ipaddress.IPv4Address(gateway) <= end:
+        raise Invalid(f"gateway {gateway} lies within the pool", why="it would be lent to a machine")
     lease_s = body.get("lease_s", 3600)
     if not isinstance(lease_s, int) or isinstance(lease_s, bool) or not 120 <= lease_s <= 30 * 86400:
         raise Invalid("lease_s is a number of seconds from 120 to 2592000")
     subnet = Subnet(
         name=names.hostname(str(body.get("name", ""))), cidr=str(network), pool_start=str(start), pool_end=str(end),
         interface=_interface(body.get("interface")), gateway=gateway,
-        domain=_domain(body.get("domain", "rack.internal")),
+        domain=_domain(body.get("domain") or "rack.internal"),
         lease_s=lease_s, created_at=now,
     )  # fmt: skip
+    take_turns(session, "subnets")
     for other in session.scalars(select(Subnet)):
         if other.name == subnet.name:
             raise Conflict(f"a subnet named {subnet.name!r} exists already")
@@ -112,6 +116,15 @@ def subnets(session: Session) -> Sequence[Subnet]:
 
 
 def delete_subnet(session: Session, subnet: Subnet, *, actor: str, now: datetime) -> None:
+    inside = ipaddress.ip_network(subnet.cidr)
+    held = select(Lease.address, Node).join(Port, Port.mac == Lease.mac).join(Node, Node.id == Port.node_id)
+    for address, node in session.execute(held.where(Lease.expires_at > now, Node.provision_state.in_(HOLDS_INSTANCE))):
+        if ipaddress.ip_address(address) in inside:
+            raise Conflict(
+                f"subnet {subnet.name} is in use: {node.label} is {node.provision_state} and holds {address}",
+                why="its lease could not be renewed, and the instance would lose its address",
+                next_step=f"rackwright node undeploy {node.label}, when it is no longer needed",
+            )
     event.record(session, at=now, kind="subnet.deleted", actor=actor, message=f"subnet {subnet.name} deleted")
     session.delete(subnet)
     announce(session, NETBOOT_TOPIC)

@@ -56,10 +56,11 @@ def _create(context: Context) -> Response:
     with context.database.write() as session:
         row = images.create(
             session, name=str(body.get("name", "")), sha256=expected, properties=properties, actor=g.actor.name,
-            now=context.clock(),
+            now=context.clock(), is_coming=url is not None,
         )  # fmt: skip
         shown = present.image(row)
     if url is not None:
+        context.images.expect(row.uuid)
         context.background.submit(context.images.fetch, row.uuid, url)
     return reply(shown, 201)
 

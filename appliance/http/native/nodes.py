@@ -162,9 +162,13 @@ def _verb(context: Context, ref: str, verb: str) -> Response:
     if verb not in VERBS:
         raise Invalid(f"unknown verb {verb!r}", next_step=f"verbs: {', '.join([*VERBS, 'abort'])}")
     spec = read_object()
+    is_deploy = VERBS[verb] in (Verb.DEPLOY, Verb.REBUILD)
+    examined = deployment.examine(context.database, context.images, ref, spec) if is_deploy else None
     with context.database.write() as session:
         row = nodes.fetch_to_change(session, ref)
-        checked = deployment.check(session, context.vault, context.images, row, verb=VERBS[verb], spec=spec)
+        checked = deployment.check(
+            session, context.vault, context.images, row, verb=VERBS[verb], spec=spec, examined=examined
+        )
         flow = lifecycle.request(
             session, node=row, verb=VERBS[verb], spec=checked, actor=g.actor.name, now=context.clock()
         )

@@ -65,3 +65,27 @@ def test_a_lease_moves_with_its_machine(database):
         network.store_leases(session, [lease | {"address": "10.77.0.101"}])
     with database.read() as session:
         assert [(row.address, row.mac) for row in network.leases(session)] == [("10.77.0.101", MAC)]
+
+
+def test_a_subnet_that_an_instance_lives_on_is_not_deleted(database):
+    create(database)
+    lease = {"address": "10.77.0.100", "mac": MAC, "hostname": None, "subnet": "lab"}
+    with database.write() as session:
+        nodes.create(session, vault(), wish(), actor="ann", now=NOW).provision_state = "active"
+        network.store_leases(session, [lease | {"expires_at": NOW.timestamp() + 600}])
+    with database.write() as session, pytest.raises(Conflict) as refusal:
+        network.delete_subnet(session, network.fetch_subnet(session, "lab"), actor="ann", now=NOW)
+    assert "n1" in str(refusal.value)
+    with database.write() as session:
+        network.store_leases(session, [lease | {"expires_at": NOW.timestamp() - 1}])
+        network.delete_subnet(session, network.fetch_subnet(session, "lab"), actor="ann", now=NOW)
+        assert network.subnets(session) == []
+
+
+def test_a_gateway_is_not_lent_to_a_machine(database):
+    with pytest.raises(Invalid, match="pool"):
+        create(database, gateway="10.77.0.150")
+
+
+def test_no_domain_is_the_usual_one(database):
+    assert create(database, domain=None).domain == "rack.internal"

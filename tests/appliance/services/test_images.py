@@ -1,0 +1,42 @@
+"""Rows of images: names, and when one may go."""
+
+import pytest
+
+from appliance.domain.errors import Conflict, Invalid, NotFound
+from appliance.services import images, nodes
+from tests.fakes.rack import NOW, vault, wish
+
+
+def create(database, name="debian-12"):
+    with database.write() as session:
+        return images.create(session, name=name, sha256=None, properties={}, actor="ann", now=NOW)
+
+
+@pytest.mark.parametrize("name", ["", "-x", ".x", "a b", "a/b", "../x", "a\n", "é", "x" * 121, "a\x00"])
+def test_a_name_that_could_mislead_is_refused(database, name):
+    with pytest.raises(Invalid):
+        create(database, name)
+
+
+def test_a_name_is_taken_once_and_found_by_name_or_uuid(database):
+    made = create(database)
+    with pytest.raises(Conflict):
+        create(database)
+    with database.read() as session:
+        assert images.fetch(session, "debian-12").id == images.fetch(session, made.uuid.upper()).id == made.id
+        with pytest.raises(NotFound):
+            images.fetch(session, "nope")
+
+
+@pytest.mark.parametrize("state", ["deploying", "wait call-back"])
+def test_an_image_that_is_being_written_stays(database, state):
+    made = create(database)
+    with database.write() as session:
+        node = nodes.create(session, vault(), wish(), actor="ann", now=NOW)
+        node.provision_state, node.instance = state, {"image_uuid": made.uuid}
+    with database.write() as session, pytest.raises(Conflict, match="n1"):
+        images.delete(session, images.fetch(session, "debian-12"), actor="ann", now=NOW)
+    with database.write() as session:
+        nodes.fetch(session, "n1").provision_state = "active"
+        images.delete(session, images.fetch(session, "debian-12"), actor="ann", now=NOW)
+        assert images.listing(session) == []
