@@ -155,5 +155,5 @@ def now_doing(work: Flow, progress: Mapping[str, Any] | None) -> str:
     if progress and progress.get("total"):
         return f"{str(progress.get('phase') or 'works').replace('_', ' ')}: {words.how_far(progress)}"
     if work.wait_for is not None:
-        return f"waits for {words.awaited(work.wait_for, work.step)}"
+        return words.goes_on(work.wait_for, work.step)
     return words.step(work.step)

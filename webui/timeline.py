@@ -114,8 +114,12 @@ def _until(work: str, event: Event, end: datetime, everything: Sequence[Event], 
     """What went on from an event of the engine until the next one."""
     step = str(event.data.get("step") or "")
     if event.kind == "step.start":
-        kind = "power" if step == "read_bmc" or "power" in step or "await_o" in step or "boot_dev" in step else "engine"
-        name = words.step(step)
+        kind = (
+            "power"
+            if step in ("read_bmc", "read_power") or "power" in step or "await_o" in step or "boot_dev" in step
+            else "engine"
+        )
+        name = words.step(step) if kind == "power" else f"appliance: {words.step(step)}"
     elif event.kind == "step.wait":
         return _waited(work, event, end, everything, is_open=is_open)
     elif event.kind == "step.retry":
@@ -195,9 +199,9 @@ def _commands(outside: Sequence[Event]) -> list[Phase]:
 
 
 def _merged(found: Sequence[Phase]) -> list[Phase]:
-    """Neighbours of one name as one."""
+    """Neighbours of one name as one; what took no time at all is left out."""
     merged: list[Phase] = []
-    for phase in found:
+    for phase in (one for one in found if one.is_open or one.seconds > 0):
         last = merged[-1] if merged else None
         if last is not None and (last.work, last.name) == (phase.work, phase.name) and last.end == phase.start:
             merged[-1] = replace(last, end=phase.end, is_open=phase.is_open)
@@ -247,7 +251,7 @@ def _ticks(span_s: float) -> list[Tick]:
     step = next((step for step in steps if span_s / step <= 5), span_s)
     # The last fifth stays free: a label there would run out of the picture.
     return [
-        Tick(left=100 * number * step / span_s, text=words.took(number * step) if number else "0")
+        Tick(left=100 * number * step / span_s, text=words.mark(number * step))
         for number in range(int(span_s / step) + 1)
         if number * step <= span_s * 0.9
     ]

@@ -31,6 +31,14 @@ def took(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def mark(seconds: float) -> str:
+    """A moment on a scale: `0`, `0.5 s`, `30 s`, `2 min`, `2:30`."""
+    if seconds < 60:
+        return f"{seconds:g} s" if seconds else "0"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}" if rest else f"{minutes} min"
+
+
 def amount(number: float | None) -> str:
     """Bytes in decimal units, as disks are sold: `352 MB`, `8.59 GB`."""
     if number is None:
@@ -74,6 +82,15 @@ def awaited(wait_for: str, step: str) -> str:
     }.get(wait_for, wait_for)
 
 
+def goes_on(wait_for: str, step: str) -> str:
+    """The same from the machine's side, in a few words for a list."""
+    if wait_for.startswith("agent.command:"):
+        command = {"ask_inventory": "inspect", "leave_agent": "boot_disk"}.get(step, step)
+        return f"agent {COMMANDS.get(command, 'works')}"
+    known = {"agent.alive": "boots from the network", "call-home": "installed system boots"}
+    return known.get(wait_for, f"waits for {wait_for}")
+
+
 def step(name: str) -> str:
     """A step of the engine in words: `agent_power_off` is `power off`."""
     if name in STEPS:
@@ -83,6 +100,7 @@ def step(name: str) -> str:
 
 STEPS: Mapping[str, str] = {
     "read_bmc": "log in to the BMC",
+    "read_power": "read the power state",
     "agent_power_off": "power off",
     "agent_await_off": "power off",
     "agent_set_boot_device": "aim at the network",

@@ -2,6 +2,7 @@
 // Cells are patched in place: what somebody points at, selects or fills in does not move. Without this file the pages
 // work the same; they only stand still until they are reloaded.
 const PERIOD_MS = 1500;
+const TIMES = "time[data-age], time[data-since], time[data-left]";
 const freshness = document.getElementById("freshness");
 let etag = null;
 let seen = Date.now();
@@ -18,13 +19,13 @@ function span(seconds) {
 
 function tell(time) {
   const away = (Date.parse(time.dateTime) - Date.now() - skew) / 1000;
-  const text = "age" in time.dataset ? `${span(-away)} ago` : away > 0 ? `in ${span(away)}` : `${span(-away)} ago`;
+  const text = "since" in time.dataset ? `for ${span(-away)}` : "left" in time.dataset && away > 0 ? `in ${span(away)}` : `${span(-away)} ago`;
   if (!time.title) time.title = `${time.dateTime.slice(0, 19).replace("T", " ")} UTC`;
   if (time.textContent !== text) time.textContent = text;
 }
 
 function tick() {
-  for (const time of document.querySelectorAll("time[data-age], time[data-left]")) tell(time);
+  for (const time of document.querySelectorAll(TIMES)) tell(time);
 }
 
 // Patching -----------------------------------------------------------------------------------------------------------
@@ -43,7 +44,7 @@ function patch(old, fresh) {
     const isOurs = name === "open" || (name === "hidden" && old.matches(".copy")) || (name === "title" && old.matches("time"));
     if (!fresh.hasAttribute(name) && !isOurs) old.removeAttribute(name);
   }
-  if (old.matches("time[data-age], time[data-left]")) return tell(old);
+  if (old.matches(TIMES)) return tell(old);
   if (old.matches(".copy")) return;
   "rows" in old.dataset ? patchRows(old, fresh) : patchChildren(old, fresh);
 }
@@ -132,6 +133,7 @@ async function refresh() {
 }
 
 async function loop() {
+  const begun = performance.now();
   if (!document.hidden) {
     try {
       await refresh();
@@ -139,7 +141,8 @@ async function loop() {
       say(`Not reached since ${new Date(seen).toLocaleTimeString()}`, "stale");
     }
   }
-  setTimeout(loop, PERIOD_MS);
+  // A long list on a slow machine is looked at less often: at most a tenth of the time goes into it.
+  setTimeout(loop, Math.max(PERIOD_MS, 10 * (performance.now() - begun)));
 }
 
 // Copying ------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from flask import render_template, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from appliance.domain.lifecycle import State, verbs_from
+from appliance.domain.lifecycle import WAY_ON, State, Verb, verbs_from
 from appliance.models import flow
 from appliance.models.agent_command import AgentCommand
 from appliance.models.flow import Flow
@@ -87,8 +87,20 @@ def _standing(session: Session, node: Node, now: datetime) -> dict[str, Any]:
         "failure": node.failure if node.failure and work is None else None,
         "failure_at": _time(node.failure.get("at")) if node.failure else None,
         "explained": explained,
-        "verbs": verbs_from(State(node.provision_state)),
+        **_asks(State(node.provision_state), is_inspected=session.get(Inventory, node.id) is not None),
     }
+
+
+def _asks(state: State, *, is_inspected: bool) -> dict[str, Any]:
+    """The verbs that the state allows, the one that leads on first."""
+    verbs = verbs_from(state)
+    ways = {
+        State.MANAGEABLE: Verb.PROVIDE if is_inspected else Verb.INSPECT,
+        State.AVAILABLE: Verb.DEPLOY,
+        **{known: verbs_on[0] for known, verbs_on in WAY_ON.items()},
+    }
+    forward = ways.get(state)
+    return {"verbs": sorted(verbs, key=lambda verb: verb is not forward), "forward": forward}
 
 
 def _in_words(work: Flow | None) -> dict[str, Any] | None:
