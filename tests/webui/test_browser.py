@@ -5,10 +5,14 @@ from sqlalchemy import select
 
 from appliance.domain.clock import system_clock
 from appliance.models.database import Database
-from appliance.models.node import Node
+from appliance.models.image import Image
+from appliance.models.network import Lease
+from appliance.models.node import Inventory, Node, Sighting
+from appliance.services import network
 from tests.fakes import browser as browsers
 from tests.fakes.appliance import PASSWORD, Appliance
 from tests.fakes.console import https
+from tests.fakes.rack import MAC, inventory
 
 pytestmark = [
     pytest.mark.story,
@@ -17,7 +21,8 @@ pytestmark = [
 TAB, ENTER = "\ue004", "\ue007"
 PATHS = (
     "/", "/?state=failed", "/unknown", "/activity", "/images", "/network", "/health", "/password", "/nodes/n1",
-    "/nodes/n1/events", "/nodes/n1/hardware", "/nodes/n1/do?what=undeploy", "/nodes/n1/do?what=deploy",
+    "/nodes/n1/events", "/nodes/n1/hardware", f"/nodes/{'a-rather-long-name-' * 3}end", f"/unknown/{MAC}/enroll",
+    "/nodes/n1/do?what=undeploy", "/nodes/n1/do?what=deploy",
 )  # fmt: skip
 
 
@@ -38,10 +43,27 @@ def appliance(databases, tmp_path):
         for number in range(1, 41):
             moments = {"created_at": made.now, "updated_at": made.now, "provision_updated_at": made.now}
             session.add(Node(name=f"n{number}", driver="fake", provision_state="available", **moments))
+        session.add(Sighting(mac=MAC, first_seen_at=made.now, last_seen_at=made.now, report=inventory()))
+        fill(session, made.now)
     yield made
     made.close()
     database.dispose()
     databases.drop(url)
+
+
+def fill(session, now):
+    """Long names and texts, an image, a subnet, a hardware report: what makes tables wide."""
+    long = "a-rather-long-name-" * 3
+    node = session.scalar(select(Node).where(Node.name == "n1"))
+    session.add(Inventory(node_id=node.id, reported_at=now, report=inventory()))
+    moments = {"created_at": now, "updated_at": now}
+    session.add(Node(name=long + "end", driver="fake", last_error="no " * 99, provision_updated_at=now, **moments))
+    session.add(Image(name=long, status="killed", problem="broken " * 20, **moments))
+    network.create_subnet(
+        session, {"name": "lab", "cidr": "10.77.0.0/24", "pool": "10.77.0.10-10.77.0.99", "interface": "br0"},
+        actor="test", now=now,
+    )  # fmt: skip
+    session.add(Lease(address="10.77.0.10", mac=MAC, subnet="lab", expires_at=now))
 
 
 @pytest.fixture

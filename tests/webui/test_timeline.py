@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from appliance.models.event import Event
+from tests.webui.screenshot import recorded
 from webui import timeline
 
 T0 = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
@@ -119,3 +120,18 @@ def test_a_night_begins_a_new_picture_and_trifles_are_counted():
 
 def test_no_event_is_no_picture():
     assert timeline.pictures(timeline.phases([], T0)) == []
+
+
+def test_a_recorded_deployment_from_the_first_dhcp_question_to_active():
+    (picture,) = timeline.pictures(timeline.phases(recorded(1, T0), T0 + timedelta(hours=1)))
+    assert [(bar.phase.work, bar.phase.name, round(bar.phase.seconds)) for bar in picture.bars] == [
+        ("First boot", "kernel and ramdisk load", 2),
+        ("First boot", "kernel starts, agent calls", 29),
+        ("Deploy", "agent writes the image", 13),
+        ("Deploy", "agent starts the installed system", 3),
+        ("Deploy", "installed system starts", 78),
+        ("Deploy", "first boot (cloud-init), calls home", 45),
+    ]
+    assert picture.works == ["First boot", "Manage", "Inspect", "Clean", "Deploy"]
+    drawn = sum(seconds for _kind, _text, seconds in picture.totals)
+    assert picture.seconds - drawn - picture.trifles[1] < 3  # what is left are pauses between two pieces of work
