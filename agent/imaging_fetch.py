@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 TIMEOUT_S = 30.0
 TRIES = 8
+PAUSE_S = 0.5
 MAX_HEAD = 16 * 1024
 AHEAD = 3  # pieces fetched while another is being written
 
@@ -47,8 +48,8 @@ def parse_url(text: str) -> Url:
 class Download:
     """One file of a known size. stop: set by somebody else to make every wait here end soon, with Cancelled."""
 
-    def __init__(self, url: Url, size: int, stop: threading.Event, *, pause_s: float = 0.5) -> None:
-        self._url, self._size, self._stop, self._pause_s = url, size, stop, pause_s
+    def __init__(self, url: Url, size: int, stop: threading.Event) -> None:
+        self._url, self._size, self._stop = url, size, stop
         self._socket: socket.socket | None = None
         self._early = b""
         self.position = 0
@@ -79,7 +80,7 @@ class Download:
                 if failures >= TRIES:
                     raise NoAnswer(f"the image broke off at {self.position} of {self._size} bytes: {failure}") from None
                 log.info("image download broke off position=%d: %s", self.position, failure)
-                self._stop.wait(min(self._pause_s * 2**failures, 10.0))
+                self._stop.wait(min(PAUSE_S * 2**failures, 10.0))
                 continue
             failures = 0
             self.position += got
@@ -141,15 +142,13 @@ def whole(url: Url, length: int, stop: threading.Event) -> bytes:
         return bytes(download.read(length))
 
 
-def pieces_ahead(
-    url: Url, wanted: list[Piece], stop: threading.Event, *, pause_s: float = 0.5
-) -> Iterator[tuple[Piece, bytes]]:
+def pieces_ahead(url: Url, wanted: list[Piece], stop: threading.Event) -> Iterator[tuple[Piece, bytes]]:
     """Each piece with its packed bytes, whose checksum is right; fetched by a thread while the caller works.
 
     Raises what the thread raised. The caller sets `stop`, or closes the generator, to end it early.
     """
     ready: queue.Queue[tuple[Piece, bytes] | AgentError | None] = queue.Queue(AHEAD)
-    thread = threading.Thread(target=_fetch, args=(url, wanted, stop, pause_s, ready), name="fetch", daemon=True)
+    thread = threading.Thread(target=_fetch, args=(url, wanted, stop, ready), name="fetch", daemon=True)
     thread.start()
     try:
         while (item := ready.get()) is not None:
@@ -167,11 +166,10 @@ def _fetch(
     url: Url,
     wanted: list[Piece],
     stop: threading.Event,
-    pause_s: float,
     ready: "queue.Queue[tuple[Piece, bytes] | AgentError | None]",
 ) -> None:
     try:
-        with Download(url, sum(piece.packed_length for piece in wanted), stop, pause_s=pause_s) as download:
+        with Download(url, sum(piece.packed_length for piece in wanted), stop) as download:
             for piece in wanted:
                 ready.put((piece, _checked(download, piece)))
         ready.put(None)

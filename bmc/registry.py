@@ -9,6 +9,7 @@ from bmc.breaker import Breaker
 from bmc.errors import Unsupported
 from bmc.fake.driver import FakeBmc, FakeMachines
 from bmc.ipmi.driver import IpmiBmc
+from bmc.ipmi.gate import LoginGate
 from bmc.ipmi.loop import shared_loop
 from bmc.manual.driver import ManualBmc, ManualRecords
 from bmc.types import BmcTarget
@@ -26,8 +27,9 @@ class Connections:
         self._open: dict[tuple[str, str, int], tuple[BmcTarget, ClosableBmc]] = {}
         self._fakes = FakeMachines()
         self._manual = ManualRecords()
+        self._gate: LoginGate | None = None
         self._makers: Mapping[str, Callable[[BmcTarget], ClosableBmc]] = {
-            "ipmi": lambda target: IpmiBmc(target, loop=shared_loop(), breaker=Breaker()),
+            "ipmi": self._ipmi,
             "manual": lambda target: ManualBmc(target, self._manual),
             "fake": lambda target: FakeBmc(target, self._fakes),
         }
@@ -47,6 +49,12 @@ class Connections:
         if known is not None:
             known[1].close()
         return made
+
+    def _ipmi(self, target: BmcTarget) -> IpmiBmc:
+        """The first BMC that needs it starts pyghmi's thread."""
+        loop = shared_loop()
+        self._gate = self._gate or LoginGate(loop)
+        return IpmiBmc(target, loop=loop, gate=self._gate, breaker=Breaker())
 
     def forget(self, target: BmcTarget) -> None:
         with self._lock:

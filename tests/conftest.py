@@ -5,6 +5,7 @@ A test that asks for `database` (or `database_url`) runs on both; `--database sq
 
 import importlib
 import itertools
+import os
 import pkgutil
 import shutil
 import tempfile
@@ -14,12 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import URL, Engine, event, make_url
 
 import appliance.models
 from appliance.models.database import Base, Database, make_engine
 from tests.fakes import postgres_server as postgres
 from tests.fakes.clock import FakeClock
+
+# On a busy machine any example may be late; how long a codec takes is for benchmarks. A pipeline repeats itself.
+settings.register_profile("rackwright", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("rackwright")
 
 _TEMPLATE = "rackwright_template"
 

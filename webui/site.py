@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from appliance.models.database import Database
 from appliance.models.node import Node
 from appliance.services import identity
+from appliance.services.image_store import ImageStore
 from appliance.services.vault import Vault
 from bmc.api import Bmc
 
@@ -23,6 +24,7 @@ class Site:
 
     database: Database
     vault: Vault
+    images: ImageStore
     clock: Callable[[], datetime]
     login_policy: identity.Policy
     doctor: Callable[[Session], list[dict[str, object]]]

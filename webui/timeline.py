@@ -14,6 +14,8 @@ from webui import words
 IDLE_S = 60.0
 """A longer rest between two phases begins a new picture: on one scale, neither would be seen."""
 TRIFLE_S = 0.05
+_OF_POWER = ("read_bmc", "power", "await_on", "await_off", "boot_device")
+"""Parts of the names of steps that talk to the BMC."""
 ENDS = ("flow.done", "flow.failed", "flow.aborted")
 
 KINDS: tuple[tuple[str, str], ...] = (
@@ -114,11 +116,7 @@ def _until(work: str, event: Event, end: datetime, everything: Sequence[Event], 
     """What went on from an event of the engine until the next one."""
     step = str(event.data.get("step") or "")
     if event.kind == "step.start":
-        kind = (
-            "power"
-            if step in ("read_bmc", "read_power") or "power" in step or "await_o" in step or "boot_dev" in step
-            else "engine"
-        )
+        kind = "power" if step == "read_bmc" or "power" in step or "await_o" in step or "boot_dev" in step else "engine"
         name = words.step(step) if kind == "power" else f"appliance: {words.step(step)}"
     elif event.kind == "step.wait":
         return _waited(work, event, end, everything, is_open=is_open)

@@ -101,6 +101,7 @@ def step(name: str) -> str:
 STEPS: Mapping[str, str] = {
     "read_bmc": "log in to the BMC",
     "read_power": "read the power state",
+    "look_at_power": "read the power state",
     "agent_power_off": "power off",
     "agent_await_off": "power off",
     "agent_set_boot_device": "aim at the network",

@@ -44,6 +44,12 @@ class Conflict(RackwrightError):
     blame = "caller"
 
 
+class Ambiguous(Conflict):
+    """That fits more than one thing."""
+
+    code = "ambiguous"
+
+
 class IllegalMove(Conflict):
     """The node's state does not allow that verb."""
 

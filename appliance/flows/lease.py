@@ -14,7 +14,7 @@ from sqlalchemy import text
 from appliance.domain.clock import Clock, system_clock
 from appliance.models import flow_queue
 from appliance.models.columns import new_uuid
-from appliance.models.database import Database
+from appliance.models.database import Database, Session
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,6 @@ class SharedClock:
     """
 
     def __init__(self, database: Database, given: Clock | None) -> None:
-        self._database = database
         self._local = given or system_clock
         self._follows_database = given in {None, system_clock} and not database.is_sqlite
         self._ahead = timedelta(0)
@@ -37,12 +36,11 @@ class SharedClock:
     def __call__(self) -> datetime:
         return self._local() + self._ahead
 
-    def compare(self) -> None:
+    def compare(self, session: Session) -> None:
         if not self._follows_database:
             return
         before = self._local()
-        with self._database.read() as session:
-            micros = session.execute(_DATABASE_CLOCK).scalar_one()
+        micros = session.connection().execute(_DATABASE_CLOCK).scalar_one()
         middle = before + (self._local() - before) / 2
         self._ahead = _EPOCH + timedelta(microseconds=micros) - middle
 
@@ -81,9 +79,9 @@ class Lease:
         """Extend the lease, or join (again) under a new id."""
         with self._lock:
             asked_at = self._monotonic()  # before the write: a slow commit must not make us feel safe for longer
-            self._clock.compare()
-            now = self._clock()
             with self._database.write() as session:
+                self._clock.compare(session)
+                now = self._clock()
                 if self.worker and flow_queue.renew(session, worker=self.worker, now=now, ttl_s=self.ttl_s):
                     joined = self.worker
                 else:

@@ -1,5 +1,6 @@
 """Hears the NOTIFY of other processes on PostgreSQL. A hint only: where it stays silent (a pooler), the poll does."""
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from appliance.models.flow import CHANNEL
 
 log = logging.getLogger(__name__)
 
-WAKE_S = 1.0
+WAKE_S = 60.0
 RETRY_S = 5.0
 
 
@@ -29,7 +30,9 @@ class Listener:
 
     def stop(self) -> None:
         self._stopping.set()
-        self._thread.join(WAKE_S + 2)
+        with contextlib.suppress(SQLAlchemyError), self._engine.begin() as connection:
+            connection.exec_driver_sql(f"NOTIFY {CHANNEL}")  # wakes our own thread, which then sees that it is over
+        self._thread.join(5.0)
 
     def _loop(self) -> None:
         while not self._stopping.is_set():

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from appliance.domain.steps import Again, Done, Failed, Go, KeepWaiting, Next, Wait
@@ -14,8 +13,8 @@ from appliance.flows.procedure import Procedure
 from appliance.models import event, flow_queue
 from appliance.models.database import JsonObject, announce
 from appliance.models.flow import DUE_NOW, TOPIC
-from appliance.models.flow_queue import Claimed, Needs
-from appliance.models.node import Node
+from appliance.models.flow_queue import Claimed, Fenced, Needs
+from appliance.models.node import Node, lock
 from appliance.services import events
 
 _NO_WAIT: Mapping[str, object] = dict.fromkeys(
@@ -26,8 +25,11 @@ _ENDED: Mapping[str, object] = {**_NO_WAIT, **_NO_OWNER, "slot": None}
 
 
 def lock_node(session: Session, node_id: int) -> Node:
-    """The live row; other writers of it queue behind this transaction, readers and events do not."""
-    return session.scalars(select(Node).where(Node.id == node_id).with_for_update(key_share=True)).one()
+    """The live row of a flow's node. Raises Fenced when there is none."""
+    node = lock(session, node_id)
+    if node is None:  # deleted meanwhile, and its work with it
+        raise Fenced
+    return node
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,12 +1,15 @@
 """/agent/v1: the face that agents speak to (agent.wire). Its own listener and app: no operator route lives here."""
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import orjson
 from flask import Flask, Response, request
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from agent import wire
@@ -15,19 +18,22 @@ from appliance.http.auth import bearer
 from appliance.http.context import Context
 from appliance.http.json_body import nothing, number, read_object, reply
 from appliance.models import agent_command
-from appliance.models.database import announce
+from appliance.models.database import Database, announce
 from appliance.services import agents, events
 
+log = logging.getLogger(__name__)
+
+GATHER_S = 0.5
 POLLS_AT_ONCE = 64
 """Long polls that may hold a server thread; the rest are answered at once and ask again."""
 
 
 def install(app: Flask, context: Context) -> None:
-    polls = threading.BoundedSemaphore(POLLS_AT_ONCE)
+    polls, beats = threading.BoundedSemaphore(POLLS_AT_ONCE), Beats(context.database)
     routes: list[tuple[str, str, str, Callable[..., Any]]] = [
         ("POST", "/agent/v1/lookup", "lookup", lambda: _lookup(context)),
         ("POST", "/agent/v1/inventory", "inventory", lambda: _inventory(context)),
-        ("POST", "/agent/v1/heartbeat", "heartbeat", lambda: _heartbeat(context)),
+        ("POST", "/agent/v1/heartbeat", "heartbeat", lambda: _heartbeat(context, beats)),
         ("GET", "/agent/v1/command", "command", lambda: _command(context, polls)),
         ("POST", "/agent/v1/command/<uuid>", "update", lambda uuid: _update(context, uuid)),
         ("POST", "/agent/v1/log", "log", lambda: _log(context)),
@@ -65,23 +71,53 @@ def _lookup(context: Context) -> Response:
 def _inventory(context: Context) -> Response:
     body = read_object(wire.MAX_BODY_BYTES)
     with context.database.write() as session:
-        speaker = agents.authenticate(session, bearer())
+        speaker = agents.authenticate_to_write(session, bearer())
         agents.report(session, context.vault, speaker, body, policy=context.discovery, now=context.clock())
         announce(session, events.TOPIC)
     return reply({})
 
 
-def _heartbeat(context: Context) -> Response:
+def _heartbeat(context: Context, beats: "Beats") -> Response:
     read_object(65536)
-    now = context.clock()
+    now, token = context.clock(), bearer()
     with context.database.read() as session:
-        speaker = agents.authenticate(session, bearer())
-        waiting = 0 if speaker.node is None or agents.pending(session, speaker.node) is None else 1
-        stale = agents.needs_heartbeat_write(speaker, now=now)
-    if stale:
+        pulse = agents.pulse(session, token, now=now)
+    if pulse is None:
         with context.database.write() as session:
-            agents.heartbeat(agents.authenticate(session, bearer()), now=now)
-    return reply({"commands": waiting})
+            sighting = agents.authenticate_to_write(session, token).sighting
+            if sighting is not None:
+                sighting.last_seen_at = now
+        return reply({"commands": 0})
+    if pulse.is_due:
+        beats.note(pulse.node_id, now)
+    return reply({"commands": int(pulse.has_command)})
+
+
+class Beats:
+    """Collects who was seen for GATHER_S, then writes all in one transaction: a crash loses half a second of them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._seen: dict[int, datetime] = {}
+
+    def note(self, node_id: int, at: datetime) -> None:
+        with self._lock:
+            is_first = not self._seen
+            self._seen[node_id] = at
+        if is_first:
+            timer = threading.Timer(GATHER_S, self.write)
+            timer.daemon = True
+            timer.start()
+
+    def write(self) -> None:
+        with self._lock:
+            seen, self._seen = self._seen, {}
+        try:
+            with self._database.write() as session:
+                agents.seen(session, seen)
+        except SQLAlchemyError:
+            log.exception("heartbeats were not noted count=%d", len(seen))
 
 
 def _command(context: Context, polls: threading.BoundedSemaphore) -> Response:
@@ -113,7 +149,7 @@ def _next(context: Context, token: str, wait_s: int) -> Response:
 
 def _deliver(context: Context, token: str) -> Response:
     with context.database.write() as session:
-        node = agents.authenticate(session, token).node
+        node = agents.authenticate_to_write(session, token).node
         row = agents.pending(session, node) if node is not None else None
         if node is None or row is None:
             return nothing()
@@ -124,7 +160,7 @@ def _deliver(context: Context, token: str) -> Response:
 def _update(context: Context, uuid: str) -> Response:
     body = read_object(wire.MAX_BODY_BYTES)
     with context.database.write() as session:
-        node = agents.authenticate(session, bearer()).node
+        node = agents.authenticate_to_write(session, bearer()).node
         if node is None:
             raise Unavailable("this machine is not enrolled yet")
         cancelled = agents.update(session, context.vault, node, uuid, body, now=context.clock())
@@ -135,6 +171,6 @@ def _update(context: Context, uuid: str) -> Response:
 def _log(context: Context) -> Response:
     body = read_object(wire.MAX_BODY_BYTES)
     with context.database.write() as session:
-        speaker = agents.authenticate(session, bearer())
+        speaker = agents.authenticate_to_write(session, bearer())
         agents.log_lines(session, speaker, body.get("lines"), now=context.clock())
     return nothing()

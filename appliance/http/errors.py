@@ -5,7 +5,7 @@ import secrets
 from typing import Any
 
 from flask import Flask, Response, g, request
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 
@@ -25,6 +25,7 @@ STATUS: dict[type[errors.RackwrightError], int] = {
     errors.Unavailable: 503,
     errors.StorageFull: 507,
 }
+_RACES = {"40001", "40P01"}  # PostgreSQL: serialization_failure, deadlock_detected
 HTTP_CODES = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "unsupported-media-type"}
 
 
@@ -45,6 +46,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(errors.RackwrightError, _refusal)
     app.register_error_handler(BmcError, _bmc)
     app.register_error_handler(StaleDataError, _stale)
+    app.register_error_handler(IntegrityError, _stale)
     app.register_error_handler(OperationalError, _storage)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _ours)
@@ -80,13 +82,18 @@ def _bmc(error: BmcError) -> Response:
     )
 
 
-def _stale(_error: StaleDataError) -> Response:
-    return reply(
-        body("conflict", "somebody else changed this at the same time", next_step="look again and repeat"), 409
-    )
+def _stale(error: StaleDataError | IntegrityError | OperationalError) -> Response:
+    log.info("request lost a race request=%s path=%s kind=%s", g.request_id, request.path, type(error).__name__)
+    text = "somebody else changed this at the same time"
+    why = "two changes met in the database; this one was undone as a whole"
+    if not request.path.startswith("/v1/"):  # a program that repeats what failed, and gives up what was refused
+        return reply(body("unavailable", text, why=why, next_step="repeat it"), 503)
+    return reply(body("conflict", text, why=why, next_step="look again and repeat"), 409)
 
 
 def _storage(error: OperationalError) -> Response:
+    if getattr(error.orig, "sqlstate", None) in _RACES:
+        return _stale(error)
     log.error("database refused request=%s error=%s", g.get("request_id", ""), error.orig)
     full = "full" in str(error.orig).lower()
     text = "the appliance's disk is full; nothing was changed" if full else "the database cannot be used right now"

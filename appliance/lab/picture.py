@@ -6,6 +6,7 @@ from appliance.lab.phases import MachineReport, Phase
 
 _NAME_WIDTH = 26
 _LEAST_SPAN_S = 1.0
+_SAME_S = 0.5
 _MOST_SPANS = 12
 
 
@@ -28,8 +29,16 @@ def _inside(all_spans: Sequence[Phase], phase: Phase) -> list[Phase]:
     found = [
         s for s in all_spans if phase.start_s < s.end_s <= phase.end_s + 0.001 and s.end_s - s.start_s >= _LEAST_SPAN_S
     ]
-    longest = sorted(found, key=lambda span: span.start_s - span.end_s)[:_MOST_SPANS]
-    return sorted(longest, key=lambda span: (span.start_s, -span.end_s))
+    kept: list[Phase] = []
+    for span in sorted(found, key=lambda span: span.start_s - span.end_s):
+        # A step and the command that it waits for are one thing to a reader.
+        if not any(_is_same(span, other) for other in kept):
+            kept.append(span)
+    return sorted(kept[:_MOST_SPANS], key=lambda span: (span.start_s, -span.end_s))
+
+
+def _is_same(one: Phase, other: Phase) -> bool:
+    return max(abs(one.start_s - other.start_s), abs(one.end_s - other.end_s)) < _SAME_S
 
 
 class _Scale:

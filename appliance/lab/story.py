@@ -103,7 +103,7 @@ class Chapter:
         self._spec = node
         self._begin = begin
         self._ref = ""
-        self._mark = secrets.token_hex(8)
+        self._mark = f"mark-{secrets.token_hex(8)}"  # bare digits would be a number to YAML
         self._report = MachineReport(name=node.name, firmware=node.firmware)
 
     def tell(self) -> MachineReport:

@@ -1,5 +1,6 @@
 """The control process: the HTTP doors, the step engine and the reconcilers, until SIGTERM."""
 
+import gc
 import logging
 import signal
 import threading
@@ -14,13 +15,14 @@ from appliance.domain.values import endpoint
 from appliance.http import app
 from appliance.http.server import BODY_BYTES, Server, TlsServer, UnixServer
 from appliance.main import wiring
-from appliance.services import image_store, setup, tls
+from appliance.services import certificate_names, image_store, tls
 from webui import console
 from webui.site import Site
 
 log = logging.getLogger(__name__)
 
 INTERNAL_BODY = 4 * 1024 * 1024
+DOOR_GRACE_S, ENGINE_GRACE_S = 2.0, 4.0
 
 
 def run(state: Path, *, listen: str | None = None, roles: frozenset[str] = frozenset({"api", "worker"})) -> int:
@@ -37,6 +39,8 @@ def run(state: Path, *, listen: str | None = None, roles: frozenset[str] = froze
         control.background.submit(control.images.recover)
         control.engine.start()
         control.loop.start()
+    gc.collect()
+    gc.freeze()  # what start-up made stays: later collections need not look at it again
     log.info("control ready roles=%s", ",".join(sorted(roles)))
     stopping.wait()
     _stop(control, servers, roles)
@@ -47,7 +51,7 @@ def _doors(control: wiring.Control, listen: str | None) -> list[Server]:
     config = control.config
     operator_listen = endpoint(listen) if listen else config.api.listen
     operators = tls.ServerContexts(
-        config.state, setup.server_names(config) | {operator_listen.host}, clock=system_clock
+        config.state, certificate_names.of(config) | {operator_listen.host}, clock=system_clock
     )
     agents = tls.ServerContexts(config.state, tls.local_addresses(), clock=system_clock, name="agents")
     return [
@@ -71,9 +75,9 @@ def _operators(control: wiring.Control) -> Flask:
     context = control.context
     operators = app.operator_app(context)
     site = Site(
-        database=context.database, vault=context.vault, clock=context.clock, login_policy=context.login_policy,
-        doctor=context.doctor, connect=context.connect, background=context.background,
-        power_fresh_s=3 * control.config.bmc.sweep_interval_s,
+        database=context.database, vault=context.vault, images=context.images, clock=context.clock,
+        login_policy=context.login_policy, doctor=context.doctor, connect=context.connect,
+        background=context.background, power_fresh_s=3 * control.config.bmc.sweep_interval_s,
     )  # fmt: skip
     operators.register_blueprint(console.blueprint(site))
     return operators
@@ -87,11 +91,14 @@ def _operator_limit(method: str, path: str) -> int:
 
 def _stop(control: wiring.Control, servers: list[Server], roles: frozenset[str]) -> None:
     """No new requests, then no new steps; what was committed goes on at the next start."""
-    for server in servers:
-        server.stop(grace_s=3.0)
+    closing = [threading.Thread(target=server.stop, kwargs={"grace_s": DOOR_GRACE_S}) for server in servers]
+    for thread in closing:  # together: the supervisor waits only so long
+        thread.start()
+    for thread in closing:
+        thread.join()
     if "worker" in roles:
         control.loop.stop(within_s=1.0)
-        control.engine.stop()
+        control.engine.stop(within_s=ENGINE_GRACE_S)
     control.background.shutdown(wait=False, cancel_futures=True)
     control.connections.close()
     control.database.dispose()

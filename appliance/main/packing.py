@@ -1,12 +1,36 @@
-"""From the bytes that came in to what agents fetch: look what they are, unfold them, pack them."""
+"""Hands the image library to the image store: packing what came in, fetching from outside. Refusals become ours."""
+
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
-from images import stream
+from appliance.domain.errors import RackwrightError, StorageFull, Unavailable
+from appliance.services.image_store import ImageRefused
+from images import errors, fetch, importer, tools
 
 
-def pack_image(source: Path, into: Path, *, sha256: str) -> Any:
-    s = stream.pack(source, into, image_sha256=sha256)
-    return SimpleNamespace(disk_format="raw", virtual_size_bytes=s.virtual_size_bytes, to_json=s.to_json)
-def fetch_image(url: str) -> Any: ...
+@contextlib.contextmanager
+def _in_our_words() -> Iterator[None]:
+    try:
+        yield
+    except errors.NoSpace as cause:
+        raise StorageFull(next_step="delete images or enlarge the disk, then import again") from cause
+    except errors.FetchFailed as cause:
+        raise Unavailable(str(cause), next_step="try again" if cause.retryable else "check the address") from cause
+    except errors.ImageError as cause:
+        raise ImageRefused(str(cause)) from cause
+    except (tools.ToolFailed, tools.ToolMissing) as cause:
+        raise RackwrightError(str(cause), next_step="rackwright doctor") from cause
+
+
+def pack_image(source: Path, into: Path, *, sha256: str) -> importer.Prepared:
+    """Look at the bytes, unfold them, pack them. Raises ImageRefused, StorageFull."""
+    with _in_our_words():
+        return importer.prepare(source, into, image_sha256=sha256)
+
+
+@contextlib.contextmanager
+def fetch_image(url: str) -> Iterator[fetch.Source]:
+    """The body behind a public address. Raises ImageRefused, Unavailable."""
+    with _in_our_words(), fetch.opened(url) as source:
+        yield source

@@ -1,9 +1,10 @@
 """What an agent was asked to do, and how it answered. The key makes a repeated request the same request."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import ForeignKey, String, Text, UniqueConstraint, select
+from sqlalchemy import ForeignKey, String, Text, UniqueConstraint, bindparam, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from appliance.models import flow
@@ -76,6 +77,17 @@ def ask(
     return row
 
 
+_RUNNING = select(AgentCommand.node_id, AgentCommand.progress).where(
+    AgentCommand.status == "running", AgentCommand.node_id.in_(bindparam("nodes", expanding=True))
+)
+
+
+def progress_of(session: Session, node_ids: Sequence[int]) -> dict[int, JsonObject]:
+    """How far the running commands of these nodes are, as last reported; only those that said something."""
+    rows = session.execute(_RUNNING, {"nodes": node_ids}) if node_ids else ()
+    return {row.node_id: row.progress for row in rows if row.progress}
+
+
 def waited_for(command: AgentCommand) -> str:
     """Name of the signal that tells the end of a command."""
     return f"agent.command:{command.uuid}"
@@ -107,6 +119,12 @@ def finish(
         now=now,
     )
     return True
+
+
+def sweep(session: Session, *, before: datetime) -> int:
+    """Forget commands that ended before this time. Returns how many."""
+    ended = delete(AgentCommand).where(AgentCommand.status.in_(FINISHED), AgentCommand.finished_at < before)
+    return len(session.execute(ended.returning(AgentCommand.id)).all())
 
 
 def cancel_all(session: Session, *, node_id: int, now: datetime) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, Engine, MetaData, create_engine, event
+from sqlalchemy import JSON, Engine, MetaData, create_engine, event, text
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.pool import QueuePool
 
@@ -168,10 +168,18 @@ def after_commit(session: Session, call: Callable[[], None]) -> None:
     session.info.setdefault("after_commit", []).append(call)
 
 
+def take_turns(session: Session, over: str) -> None:
+    """One transaction at a time may do what `over` names, until its end. On SQLite writers take turns anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:over, 0))"), {"over": over})
+
+
 def announce(session: Session, topic: str) -> None:
-    """Ring `topic` once this session's transaction is durable."""
+    """Ring `topic` once, when this session's transaction is durable."""
     bells: Bells | None = session.info.get("bells")
-    if bells is not None:
+    topics: set[str] = session.info.setdefault("topics", set())
+    if bells is not None and topic not in topics:
+        topics.add(topic)
         after_commit(session, lambda: bells.ring(topic))
 
 
@@ -185,4 +193,5 @@ __all__ = [
     "announce",
     "extension",
     "make_engine",
+    "take_turns",
 ]

@@ -9,7 +9,7 @@ A row is due when `wake_at` has come and nobody owns it; that one column covers 
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ForeignKey, Index, String, Text, delete, select, text, update
+from sqlalchemy import ForeignKey, Index, String, Text, bindparam, delete, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -163,7 +163,12 @@ def _locked(kind: str) -> NodeLocked:
 
 def active_for(session: Session, node_id: int) -> Flow | None:
     """The work that holds the node, if any."""
-    return session.scalar(select(Flow).where(Flow.node_id == node_id, Flow.status == "active"))
+    return session.scalar(_ACTIVE, {"of_node": node_id})
+
+
+# Built once: these run with every signal of every agent.
+_ACTIVE = select(Flow).where(Flow.node_id == bindparam("of_node"), Flow.status == "active")
+_ACTIVE_LOCKED = _ACTIVE.with_for_update().execution_options(populate_existing=True)
 
 
 def signal(session: Session, *, node_id: int, name: str, payload: JsonObject, now: datetime) -> bool:
@@ -172,12 +177,7 @@ def signal(session: Session, *, node_id: int, name: str, payload: JsonObject, no
     Kept until the flow waits for it or ends; a repeated name replaces the payload. The flow row is locked first, as the
     worker does when it enters a wait: so one of the two always sees the other.
     """
-    row = session.scalar(
-        select(Flow)
-        .where(Flow.node_id == node_id, Flow.status == "active")
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
+    row = session.scalar(_ACTIVE_LOCKED, {"of_node": node_id})
     if row is None:
         return False
     session.merge(FlowSignal(flow_id=row.id, name=name, at=now, payload=payload))
@@ -208,6 +208,12 @@ def abort(session: Session, *, node_id: int, reason: str, now: datetime) -> bool
 def forget(session: Session, *, flow_id: int, name: str) -> None:
     """Drop a stored signal, so that a later wait for this name means a later event."""
     session.execute(delete(FlowSignal).where(FlowSignal.flow_id == flow_id, FlowSignal.name == name))
+
+
+def sweep(session: Session, *, before: datetime) -> int:
+    """Forget work that ended before this time; the event log keeps what it did. Returns how many."""
+    ended = delete(Flow).where(Flow.status != "active", Flow.finished_at < before).returning(Flow.id)
+    return len(session.execute(ended).all())
 
 
 def take_tick(session: Session, *, name: str, every_s: float, owner: str, now: datetime) -> bool:

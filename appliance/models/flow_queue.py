@@ -199,12 +199,7 @@ def room(session: Session, names: Collection[str]) -> Room:
     """Free places now in these pools and slots; their rows stay locked until the transaction ends (PostgreSQL)."""
     if not names:
         return Room()
-    sizes = {
-        row.name: row.size
-        for row in session.execute(
-            select(Pool.name, Pool.size).where(Pool.name.in_(names)).order_by(Pool.name).with_for_update()
-        )
-    }
+    sizes = {row.name: row.size for row in session.connection().execute(_SIZES, {"names": list(names)})}
     busy = _count(session, _BUSY)
     held = _count(session, _HELD)
     return Room(
@@ -213,6 +208,12 @@ def room(session: Session, names: Collection[str]) -> Room:
     )
 
 
+_SIZES = (
+    select(Pool.name, Pool.size)
+    .where(Pool.name.in_(bindparam("names", expanding=True)))
+    .order_by(Pool.name)
+    .with_for_update()
+)
 _BUSY = text("SELECT pool AS name, count(*) AS busy FROM flow WHERE owner IS NOT NULL GROUP BY pool")
 _HELD = text("SELECT slot AS name, count(*) AS busy FROM flow WHERE slot IS NOT NULL GROUP BY slot")
 
@@ -366,10 +367,11 @@ def move(session: Session, row: Claimed, *, now: datetime, values: Mapping[str, 
 
 def has_signal(session: Session, row: Claimed, name: str) -> bool:
     """Whether the signal came before the wait did; asked after the wait was written."""
-    return (
-        session.execute(select(_SIGNAL.c.at).where(_SIGNAL.c.flow_id == row.id, _SIGNAL.c.name == name)).first()
-        is not None
-    )
+    return session.connection().execute(_SIGNAL_OF, {"of_id": row.id, "of_name": name}).first() is not None
+
+
+_SIGNAL_OF = select(_SIGNAL.c.at).where(_SIGNAL.c.flow_id == bindparam("of_id"), _SIGNAL.c.name == bindparam("of_name"))
+_SIGNALS_GONE = delete(_SIGNAL).where(_SIGNAL.c.flow_id == bindparam("of_id"))
 
 
 def wake(session: Session, row: Claimed) -> None:
@@ -377,7 +379,7 @@ def wake(session: Session, row: Claimed) -> None:
 
 
 def drop_signals(session: Session, row: Claimed) -> None:
-    session.execute(delete(_SIGNAL).where(_SIGNAL.c.flow_id == row.id))
+    session.connection().execute(_SIGNALS_GONE, {"of_id": row.id})
 
 
 def put_back(session: Session, row: Claimed, *, wake_at: datetime, note: str) -> bool:

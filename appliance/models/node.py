@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, bindparam, select
+from sqlalchemy.orm import Mapped, Session, lazyload, mapped_column, relationship
 
 from appliance.models.columns import UtcTime, new_uuid
 from appliance.models.database import JsonObject, Model
@@ -108,6 +108,24 @@ class Port(Model):
     created_at: Mapped[datetime] = mapped_column(UtcTime)
 
     node: Mapped[Node] = relationship(back_populates="ports")
+
+
+# Built once: building a statement costs more than running it. Who wants the ports loads them then.
+_LOCKED = (
+    select(Node)
+    .where(Node.id == bindparam("of_id"))
+    .with_for_update(key_share=True)
+    .options(lazyload(Node.ports))
+    .execution_options(populate_existing=True)
+)
+
+
+def lock(session: Session, node_id: int) -> Node | None:
+    """The live row, read anew; None when it is gone. Other writers of it queue behind this transaction.
+
+    Readers do not, nor does who adds an event. The node's row is locked before that of its work, everywhere.
+    """
+    return session.scalar(_LOCKED, {"of_id": node_id})
 
 
 class Inventory(Model):

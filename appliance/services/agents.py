@@ -7,17 +7,18 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import Table, bindparam, select
 from sqlalchemy.orm import Session
 
 from agent import wire
 from appliance.domain.errors import Invalid, NotFound, Unauthenticated
 from appliance.models import agent_command, event, flow
 from appliance.models.agent_command import AgentCommand
-from appliance.models.node import Inventory, Node, Sighting
+from appliance.models.columns import UtcTime
+from appliance.models.node import Inventory, Node, Sighting, lock
 from appliance.services import discovery
 from appliance.services.boot import hash_secret
 from appliance.services.vault import Vault
@@ -46,6 +47,8 @@ def lookup(session: Session, body: Mapping[str, Any], *, address: str, now: date
         raise Unauthenticated("this boot secret is not known")
     digest = hash_secret(secret)
     node = session.scalar(select(Node).where(Node.boot_secret_hash == digest))
+    if node is not None:
+        node = lock(session, node.id)
     holder: Node | Sighting | None = node or session.scalar(select(Sighting).where(Sighting.boot_secret_hash == digest))
     if holder is None:
         raise Unauthenticated("this boot secret is not known")
@@ -106,19 +109,57 @@ def authenticate(session: Session, token: str) -> Agent:
     return Agent(node=None, sighting=sighting)
 
 
-def heartbeat(speaker: Agent, *, now: datetime) -> None:
-    """Note that the agent lives."""
-    if speaker.node is not None and (
-        speaker.node.agent_seen_at is None or now - speaker.node.agent_seen_at > SEEN_EVERY
-    ):
-        speaker.node.agent_seen_at = now
-    if speaker.sighting is not None:
-        speaker.sighting.last_seen_at = now
+def authenticate_to_write(session: Session, token: str) -> Agent:
+    """As `authenticate`; the node's row is locked first, so that no answer of a machine is lost to another writer."""
+    speaker = authenticate(session, token)
+    if speaker.node is not None and lock(session, speaker.node.id) is None:
+        raise Unauthenticated("this agent session is over")
+    return speaker
 
 
-def needs_heartbeat_write(speaker: Agent, *, now: datetime) -> bool:
-    """Whether `heartbeat` would change anything: most do not, and cost no write."""
-    return speaker.node is None or speaker.node.agent_seen_at is None or now - speaker.node.agent_seen_at > SEEN_EVERY
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulse:
+    """The little that a heartbeat of a node's agent needs. is_due: whether its being seen is worth a write."""
+
+    node_id: int
+    is_due: bool
+    has_command: bool
+
+
+_PULSE = select(
+    Node.id,
+    Node.agent_seen_at,
+    select(AgentCommand.id)
+    .where(AgentCommand.node_id == Node.id, AgentCommand.status.in_(LIVE))
+    .exists()
+    .label("has_command"),
+).where(Node.agent_session_hash == bindparam("digest"))
+_SEEN = (
+    cast("Table", Node.__table__)
+    .update()
+    .where(Node.id == bindparam("of_id"))
+    .values(agent_seen_at=bindparam("at", type_=UtcTime()))
+)
+
+
+def pulse(session: Session, token: str, *, now: datetime) -> Pulse | None:
+    """Of the node whose agent holds the session token; None when no node's does (a sighted machine, or a stranger)."""
+    if not 20 <= len(token) <= 100:
+        return None
+    row = session.connection().execute(_PULSE, {"digest": hash_secret(token)}).first()
+    if row is None:
+        return None
+    is_due = row.agent_seen_at is None or now - row.agent_seen_at > SEEN_EVERY
+    return Pulse(node_id=row.id, is_due=is_due, has_command=row.has_command)
+
+
+def seen(session: Session, beats: Mapping[int, datetime]) -> None:
+    """Note that the agents of these nodes live. No new version of the node: nobody's decision rests on it.
+
+    In the order of ids, so that two processes never wait for each other.
+    """
+    if beats:
+        session.connection().execute(_SEEN, [{"of_id": node_id, "at": beats[node_id]} for node_id in sorted(beats)])
 
 
 def report(
@@ -247,7 +288,7 @@ def called_home(session: Session, token: str, *, address: str, now: datetime) ->
     if not 20 <= len(token) <= 100:
         return False
     node = session.scalar(select(Node).where(Node.call_home_hash == hash_secret(token)))
-    if node is None:
+    if node is None or lock(session, node.id) is None:
         return False
     node.instance_address = address
     event.record(

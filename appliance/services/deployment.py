@@ -35,10 +35,12 @@ DEPLOY_FIELDS = frozenset({"image", "hostname", "ssh_keys", "user_data", "networ
 CLEAN_FIELDS = frozenset({"method"})
 
 
-def check(session: Session, vault: Vault, node: Node, verb: Verb, spec: Mapping[str, Any]) -> dict[str, Any]:
+def check(
+    session: Session, vault: Vault, store: ImageStore, node: Node, *, verb: Verb, spec: Mapping[str, Any]
+) -> dict[str, Any]:
     """What the flow may keep in the clear. Secrets of a deploy are sealed into the node in the same transaction."""
     if verb in (Verb.DEPLOY, Verb.REBUILD):
-        return _check_deploy(session, vault, node, spec, is_rebuild=verb is Verb.REBUILD)
+        return _check_deploy(session, vault, store, node, spec, is_rebuild=verb is Verb.REBUILD)
     allowed = CLEAN_FIELDS if verb is Verb.CLEAN else frozenset[str]()
     _refuse_unknown(spec, allowed)
     if verb is Verb.CLEAN and spec.get("method", "metadata") not in ("metadata", "shred"):
@@ -55,7 +57,7 @@ def _refuse_unknown(spec: Mapping[str, Any], allowed: frozenset[str]) -> None:
 
 
 def _check_deploy(
-    session: Session, vault: Vault, node: Node, spec: Mapping[str, Any], *, is_rebuild: bool
+    session: Session, vault: Vault, store: ImageStore, node: Node, spec: Mapping[str, Any], *, is_rebuild: bool
 ) -> dict[str, Any]:
     _refuse_unknown(spec, DEPLOY_FIELDS)
     before = node.instance if is_rebuild and node.instance else {}
@@ -71,7 +73,10 @@ def _check_deploy(
     if node.provision_state in ("available", "deploy failed", "error") or is_rebuild:
         node.instance = {"image": image.name, "image_uuid": image.uuid, "hostname": hostname, "ssh_keys": keys}
         if "user_data" in spec or network_data is not None or not is_rebuild:
-            hidden = {"user_data": _user_data(spec.get("user_data"), image), "network_data": network_data}
+            hidden = {
+                "user_data": _user_data(spec.get("user_data"), store.schema(image.uuid)),
+                "network_data": network_data,
+            }
             node.instance_secret = vault.seal(orjson.dumps(hidden), instance_context(node))
     session.flush()
     return {"image": image.name, "image_uuid": image.uuid, "boot": boot}
@@ -123,7 +128,7 @@ def _ssh_key(value: Any) -> str:
     return text
 
 
-def _user_data(value: Any, image: Image) -> str | None:
+def _user_data(value: Any, schema: dict[str, Any] | None) -> str | None:
     """Base64 of the bytes as given; cloud-config is checked against the schema that came with the image."""
     if value is None or value == "":
         return None
@@ -132,7 +137,7 @@ def _user_data(value: Any, image: Image) -> str | None:
     raw = value.encode()
     if len(raw) > MAX_USER_DATA:
         raise TooLarge(f"user-data is larger than {MAX_USER_DATA} bytes")
-    problems = userdata.validate(raw, image.properties.get("cloud_config_schema"))
+    problems = userdata.validate(raw, schema)
     if problems:
         first = problems[0]
         raise Invalid(

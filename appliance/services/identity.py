@@ -24,11 +24,14 @@ from sqlalchemy.orm import Session
 from appliance.domain.access import Actor, Role
 from appliance.domain.errors import Conflict, Invalid, NotFound, RackwrightError, Unauthenticated
 from appliance.domain.names import hostname
-from appliance.models.database import Database
+from appliance.models.database import Database, announce
 from appliance.models.event import record
 from appliance.models.identity import Token, User
 
 log = logging.getLogger(__name__)
+
+TOPIC = "identity"
+"""The bell that rings when somebody's tokens or rights have changed."""
 
 MIN_PASSWORD = 8
 MAX_PASSWORD = 4096
@@ -107,13 +110,15 @@ def disable_user(session: Session, *, name: str) -> User:
 def enable_user(session: Session, *, name: str) -> User:
     """Open an account again, and end its rest."""
     user = _existing(session, name)
+    announce(session, TOPIC)
     user.is_enabled, user.failed_logins, user.locked_until = True, 0, None
     return user
 
 
 def set_role(session: Session, *, name: str, role: Role) -> User:
-    """A changed role counts at once: it is read with every request."""
+    """A changed role counts at once, in other processes within seconds (appliance.http.auth)."""
     user = _existing(session, name)
+    announce(session, TOPIC)
     others = select(User.id).where(User.role == Role.ADMIN.value, User.is_enabled, User.id != user.id)
     if user.role == Role.ADMIN.value and role is not Role.ADMIN and session.scalar(others) is None:
         raise LastAdmin(next_step="create another administrator first")
@@ -163,6 +168,7 @@ def authenticate(session: Session, token: str, now: datetime) -> Actor:
 
 def logout(session: Session, token: str) -> None:
     """Revoke one token; an unknown one is no error."""
+    announce(session, TOPIC)
     session.execute(delete(Token).where(Token.secret_hash == _digest(token[:_MAX_TOKEN])))
 
 
@@ -177,6 +183,7 @@ def change_password(session: Session, *, actor: Actor, old: str, new: str) -> No
 
 
 def revoke_all(session: Session, user: User) -> None:
+    announce(session, TOPIC)
     session.execute(delete(Token).where(Token.user_id == user.id))
 
 

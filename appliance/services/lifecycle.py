@@ -4,21 +4,22 @@ No BMC is touched here and nothing is waited for. `request` first, other changes
 the same transaction: request locks the row and reads it anew.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from appliance.domain import lifecycle
-from appliance.domain.errors import Conflict, IllegalMove
+from appliance.domain.errors import Conflict, IllegalMove, NotFound
 from appliance.domain.lifecycle import MOVES, OFFERED, REFUSED_IN_MAINTENANCE, TRANSIENT, WHICH_FLOW, State, Verb
 from appliance.models import event, flow
 from appliance.models.agent_command import AgentCommand
 from appliance.models.database import announce
 from appliance.models.event import Event
 from appliance.models.flow import Flow
-from appliance.models.node import Node
+from appliance.models.node import Node, lock
 from appliance.services import events
 
 
@@ -34,7 +35,8 @@ def request(session: Session, *, node: Node, verb: Verb, spec: dict[str, Any], a
     spec: parameters of the work ({"boot": …}, {"method": …}); kept in the clear, so no secrets.
     Raises IllegalMove, InMaintenance or NodeLocked; then nothing has changed.
     """
-    session.refresh(node, with_for_update={"key_share": True})
+    if lock(session, node.id) is None:
+        raise NotFound(f"{node.label} was deleted meanwhile")
     if verb is Verb.ABORT:
         return abort(session, node=node, actor=actor, now=now)
     state = _state_after(node, verb)
@@ -71,7 +73,7 @@ def _state_after(node: Node, verb: Verb) -> State:
         raise InMaintenance(
             f'The {verb} operation can\'t be performed on node "{node.label}" because it is in maintenance mode.',
             why=node.maintenance_reason or "it was set aside by hand",
-            next_step=f"rackwright node maintenance {node.label} --off",
+            next_step=f"rackwright node maintenance off {node.label}",
         )
     return MOVES[state, verb]
 
@@ -101,13 +103,24 @@ def abort(session: Session, *, node: Node, actor: str, now: datetime) -> Flow:
     return work
 
 
+_WAITS = select(
+    *(Flow.node_id, Flow.wait_for, Flow.waiting_since, Flow.deadline, Flow.note, Flow.owner, Flow.entered_at),
+    *(Flow.step, Flow.slot_needed, Flow.slot, Flow.pool),
+).where(Flow.status == "active", Flow.node_id.in_(bindparam("nodes", expanding=True)))
+
+
+def waits(session: Session, node_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """What the work of these nodes waits for: {for, since, deadline, then}, times in ISO 8601; only those that wait."""
+    found = {row.node_id: _waiting(row) for row in session.execute(_WAITS, {"nodes": node_ids})} if node_ids else {}
+    return {node_id: wait for node_id, wait in found.items() if wait is not None}
+
+
 def waiting(session: Session, node: Node) -> dict[str, Any] | None:
-    """What the node's work waits for: {for, since, deadline, then}, times in ISO 8601; None when it does not wait."""
-    work = flow.active_for(session, node.id)
-    return None if work is None else _waiting(work)
+    """What the work of one node waits for."""
+    return waits(session, [node.id]).get(node.id)
 
 
-def _waiting(work: Flow) -> dict[str, Any] | None:
+def _waiting(work: Flow | Row[*tuple[Any, ...]]) -> dict[str, Any] | None:
     if work.wait_for is not None:
         since, deadline, then = work.waiting_since, work.deadline, work.note
     elif work.owner is None:
@@ -117,7 +130,7 @@ def _waiting(work: Flow) -> dict[str, Any] | None:
     return {"for": _awaited(work), "since": _stamp(since), "deadline": _stamp(deadline), "then": then}
 
 
-def _awaited(work: Flow) -> str:
+def _awaited(work: Flow | Row[*tuple[Any, ...]]) -> str:
     if work.wait_for is not None:
         return work.wait_for
     needed = work.slot_needed if work.slot_needed != work.slot else work.pool

@@ -11,9 +11,10 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from appliance.domain.errors import Conflict, NotFound
+from appliance.domain.errors import Ambiguous, Conflict, NotFound
 from appliance.models import event
-from appliance.models.node import Inventory, Node, Port, Sighting
+from appliance.models.database import take_turns
+from appliance.models.node import Inventory, Node, Port, Sighting, lock
 from appliance.services.node_input import BOOT_MODES, BmcAccess, NewNode
 from appliance.services.vault import Vault
 
@@ -34,7 +35,7 @@ def create(session: Session, vault: Vault, wish: NewNode, *, actor: str, now: da
     )  # fmt: skip
     node.ports = [Port(mac=mac, created_at=now) for mac in dict.fromkeys(wish.macs)]
     session.add(node)
-    session.flush()
+    _flush(session)
     set_bmc(node, vault, wish.bmc)
     _adopt_sightings(session, node)
     event.record(session, at=now, kind="node.enrolled", actor=actor, node_id=node.id, message=f"{node.label} enrolled")
@@ -70,6 +71,7 @@ def _refuse_taken(
                 next_step=f"rackwright node show {taken[1].label}",
             )
     if bmc.address is not None and driver != "manual":
+        take_turns(session, f"bmc {bmc.address} {bmc.udp_port}")
         same = select(Node).where(
             Node.bmc_address == bmc.address, Node.bmc_udp_port == bmc.udp_port, Node.driver == driver, others
         )
@@ -111,10 +113,24 @@ def fetch(session: Session, ref: str) -> Node:
     if node is None and len(text) >= 4 and "%" not in text and "_" not in text:
         found = list(session.scalars(select(Node).where(Node.uuid.startswith(text)).limit(3)))
         if len(found) > 1:
-            raise Conflict(f"{ref!r} fits several nodes", next_step="give more of the UUID")
+            raise Ambiguous(f"{ref!r} fits several nodes", next_step="give more of the UUID")
         node = found[0] if found else None
     if node is None:
         raise NotFound(f"no node {ref[:64]!r}", next_step="rackwright node list")
+    return node
+
+
+def fetch_to_change(session: Session, ref: str, *, version: int | None = None) -> Node:
+    """As `fetch`; the row is locked until the transaction ends. version: what the caller believes to change."""
+    node = lock(session, fetch(session, ref).id)
+    if node is None:
+        raise NotFound(f"{ref[:64]!r} was deleted meanwhile", next_step="rackwright node list")
+    if version is not None and version != node.version:
+        raise Conflict(
+            f"{node.label} was changed meanwhile",
+            why=f"it is at version {node.version}, and the change was meant for version {version}",
+            next_step=f"rackwright node show {node.label}",
+        )
     return node
 
 

@@ -10,7 +10,6 @@ import fcntl
 import json
 import os
 import secrets
-import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -32,7 +31,7 @@ from appliance.models import schema
 from appliance.models.database import Database
 from appliance.models.identity import User
 from appliance.models.setting import Setting
-from appliance.services import identity, tls
+from appliance.services import certificate_names, identity, joining, tls
 from appliance.services.files import write_durably
 from appliance.services.vault import Vault, new_key_text, plant_canary
 
@@ -53,7 +52,10 @@ class StateUnusable(RackwrightError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InitResult:
-    """admin_password: None when it came from a file, so that nobody prints it. ca_fingerprint: SHA-256, hexadecimal."""
+    """admin_password: None when it is known already, so that nobody prints it. ca_fingerprint: SHA-256, hexadecimal.
+
+    clouds: not written for an appliance that joined, which never sees the password.
+    """
 
     state: Path
     url: str
@@ -72,11 +74,19 @@ def init(
     database_url: str | None = None,
     listen: str | None = None,
     extra_names: Sequence[str] = (),
+    join: Path | None = None,
     clock: Clock = system_clock,
 ) -> InitResult:
-    """Make the state directory. Raises AlreadyInitialised, StateUnusable, Invalid, StorageFull, SchemaError."""
+    """Make the state directory. Raises AlreadyInitialised, StateUnusable, Invalid, StorageFull, SchemaError.
+
+    join: a copy of another appliance's state; the new one shares its database and its users (services.joining).
+    """
     state = state.absolute()
     given = _read_password(admin_password_file) if admin_password_file else None
+    if join is not None:
+        if admin_password_file is not None:
+            raise Invalid("--join and --admin-password-file exclude each other", why="the database has its users")
+        database_url = joining.check(join, database_url)
     text = configuration_text(listen=listen, names=extra_names, database_url=database_url)
     with _construction(state) as was_resumed:
         places = Places(state)
@@ -86,33 +96,29 @@ def init(
         password = given or identity.new_password()
         for name in _DIRECTORIES:
             (state / name).mkdir(mode=0o700, exist_ok=True)
+        if join is not None:
+            joining.copy_identity(join, state)
         if not places.master_key.exists():
             write_durably(places.master_key, new_key_text().encode(), mode=0o600)
         now = clock()
         tls.create_ca(state, secrets.token_hex(4), now)
-        tls.ensure_server_certificate(state, server_names(config), now=now)
-        _make_database(config, password, may_ask_change=given is None, now=now)
+        tls.ensure_server_certificate(state, certificate_names.of(config), now=now)
         url = f"https://{_reachable(config.api.listen)}"
-        write_clouds(state, url, password)
+        if join is None:
+            _make_database(config, password, may_ask_change=given is None, now=now)
+            write_clouds(state, url, password)
         cli = {"url": url, "ca": str(places.ca)}
         write_durably(places.cli, json.dumps(cli, indent=2).encode() + b"\n", mode=0o600)
     return InitResult(
         state=state,
         url=url,
         admin_name=ADMIN,
-        admin_password=None if given else password,
+        admin_password=None if given or join else password,
         ca=places.ca,
         ca_fingerprint=tls.ca_fingerprint(state),
         clouds=places.clouds,
         was_resumed=was_resumed,
     )
-
-
-def server_names(config: Config) -> frozenset[str]:
-    """What the operators' certificate must hold: this machine's name, the listening address(es), extra names."""
-    listen = config.api.listen
-    own = tls.local_addresses() if listen.is_any else {listen.host}
-    return frozenset({_host_name(), *own, *config.api.names})
 
 
 def write_clouds(state: Path, url: str, password: str) -> None:
@@ -181,7 +187,7 @@ def _refuse_foreign(url: str, vault: Vault) -> None:
     except RackwrightError as cause:
         raise AlreadyInitialised(
             f"the database {make_url(url).render_as_string(hide_password=True)} belongs to another appliance",
-            next_step="name an empty database with --database-url",
+            next_step="name an empty database with --database-url, or share this one with --join",
         ) from cause
     finally:
         database.dispose()
@@ -265,13 +271,6 @@ def _reachable(listen: Endpoint) -> Endpoint:
     if not listen.is_any:
         return listen
     return Endpoint("::1" if ":" in listen.host else "127.0.0.1", listen.port)
-
-
-def _host_name() -> str:
-    try:
-        return str(host_names([socket.gethostname()])[0])
-    except BadValue:
-        return "localhost"
 
 
 _TEMPLATE = """\

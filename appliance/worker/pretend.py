@@ -1,18 +1,19 @@
 """The agents of machines on the `fake` driver: they call back, obey and come home, with the delays their nodes name.
 
 So a fleet on paper goes through the same engine, the same signals and the same rows as a real one; only the wire is
-missing. Each round is one look at what waits, and one short transaction per machine that is due.
+missing. Each round is one look at what waits, and one short transaction for some machines that are due.
 """
 
 import logging
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from appliance.domain import pretend
 from appliance.models import agent_command, event, flow
+from appliance.models import node as node_model
 from appliance.models.agent_command import AgentCommand
 from appliance.models.database import Database
 from appliance.models.flow import Flow
@@ -21,42 +22,48 @@ from appliance.services.boot import hash_secret
 
 log = logging.getLogger(__name__)
 
-BATCH = 200
+AT_ONCE = 20
+"""Machines in one transaction: a commit costs as much as several of them; the engine waits no longer for it."""
+
 HOME_ADDRESS = "192.0.2.1"  # RFC 5737: an address of documentation, because nothing is there
+
+# A flow that is due already was told, or its time is over: the engine is about to look at it, and we keep still.
+_WAITING = (
+    select(
+        *(Flow.id, Flow.uuid, Flow.node_id, Flow.visit, Flow.wait_for, Flow.waiting_since, Flow.entered_at),
+        Node.driver_options,
+    )
+    .join(Node, Node.id == Flow.node_id)
+    .where(Flow.status == "active", Flow.wait_for.is_not(None), Flow.wake_at > bindparam("now"), Node.driver == "fake")
+    .order_by(Flow.node_id)
+)
+_FLOW = select(Flow).where(Flow.id == bindparam("of_id")).execution_options(populate_existing=True)
 
 
 def sweep(database: Database, *, now: datetime) -> int:
     """Let every pretend machine that is due do its next thing. Returns how many did."""
     with database.read() as session:
-        due = [work.id for work, node in _waiting(session) if _is_due(work, node, now)][:BATCH]
-    for flow_id in due:
+        due = [(row.node_id, row.id) for row in session.execute(_WAITING, {"now": now}) if _is_due(row, now)]
+    for start in range(0, len(due), AT_ONCE):
         with database.write() as session:
-            _act(session, flow_id, now)
+            for node_id, flow_id in due[start : start + AT_ONCE]:
+                _act(session, node_id, flow_id, now)
     return len(due)
 
 
-def _waiting(session: Session) -> list[tuple[Flow, Node]]:
-    query = (
-        select(Flow, Node)
-        .join(Node, Node.id == Flow.node_id)
-        .where(Flow.status == "active", Flow.wait_for.is_not(None), Node.driver == "fake")
-    )
-    return [(work, node) for work, node in session.execute(query)]
-
-
-def _is_due(work: Flow, node: Node, now: datetime) -> bool:
-    since = work.waiting_since or work.entered_at
-    if now - since < timedelta(seconds=pretend.delay_s(node.driver_options)):
+def _is_due(row: Row[*tuple[Any, ...]], now: datetime) -> bool:
+    since = row.waiting_since or row.entered_at
+    if now - since < timedelta(seconds=pretend.delay_s(row.driver_options)):
         return False
-    occasion = f"{work.uuid}:{work.visit}"
-    silent = {"agent.alive": "agent", "call-home": "home"}.get(work.wait_for or "")
-    return silent is None or not pretend.strikes(node.driver_options, silent, occasion)
+    silent = {"agent.alive": "agent", "call-home": "home"}.get(row.wait_for or "")
+    return silent is None or not pretend.strikes(row.driver_options, silent, f"{row.uuid}:{row.visit}")
 
 
-def _act(session: Session, flow_id: int, now: datetime) -> None:
-    work = session.get(Flow, flow_id)
-    node = session.get(Node, work.node_id) if work is not None else None
-    if work is None or node is None or work.status != "active" or work.wait_for is None:
+def _act(session: Session, node_id: int, flow_id: int, now: datetime) -> None:
+    """The node's row is locked first, as the engine does; then what was seen is looked at again."""
+    node = node_model.lock(session, node_id)
+    work = session.scalar(_FLOW, {"of_id": flow_id})
+    if work is None or node is None or work.status != "active" or work.wait_for is None or work.wake_at <= now:
         return
     if work.wait_for == "agent.alive":
         _call_back(session, node, now)

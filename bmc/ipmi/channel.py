@@ -21,6 +21,7 @@ from pyghmi.exceptions import IpmiException
 from bmc.breaker import Breaker
 from bmc.errors import BmcError, Busy, Denied, Nonsense, Unreachable
 from bmc.ipmi.codes import fault_of_login
+from bmc.ipmi.gate import LoginGate, Ticket
 from bmc.ipmi.loop import PyghmiLoop, Timer
 from bmc.ipmi.session import GuardedSession
 from bmc.rmcp.message import NetFn, Request, Response
@@ -52,9 +53,11 @@ class _Command:
 
 
 class Channel:
-    def __init__(self, login: Login, *, loop: PyghmiLoop, breaker: Breaker) -> None:
+    def __init__(self, login: Login, *, loop: PyghmiLoop, gate: LoginGate, breaker: Breaker) -> None:
         self._login = login
         self._loop = loop
+        self._gate = gate
+        self._ticket: Ticket | None = None
         self._breaker = breaker
         self._queue: deque[_Command] = deque()
         self._under_way: _Command | None = None
@@ -133,6 +136,11 @@ class Channel:
             self._fail(Unreachable("The BMC's address is a name that nobody knows."))
 
     def _log_in_at(self, address: str) -> None:
+        self._ticket = self._gate.enter(lambda: self._start_log_in(address))
+
+    def _start_log_in(self, address: str) -> None:
+        if self._session is not None or self._under_way is None or self._is_closed:
+            return  # given up before its turn came
         made: list[GuardedSession] = []
 
         def on_login(error: str | None) -> None:
@@ -172,6 +180,7 @@ class Channel:
             return
         log.info("bmc session opened address=%s suite=%d", self._login.address, session.cipher_suite)
         self._is_ready = True
+        self._leave_gate()
         self._keep()
         if self._under_way is not None:
             self._send(self._under_way)
@@ -266,11 +275,17 @@ class Channel:
     def _discard(self) -> None:
         session, self._session = self._session, None
         self._is_ready = False
+        self._leave_gate()
         if session is not None:
             session.abandon()
         if self.on_lost is not None:
             lost, self.on_lost = self.on_lost, None
             lost()
+
+    def _leave_gate(self) -> None:
+        ticket, self._ticket = self._ticket, None
+        if ticket is not None:
+            ticket.leave()
 
     def _keep(self) -> None:
         """Look again when the session will have been idle for long."""

@@ -15,6 +15,7 @@ from bmc.ipmi.channel import Channel, Login
 from bmc.ipmi.client import Client, wait
 from bmc.ipmi.codes import fault_of_code
 from bmc.ipmi.console import ACTIVATE, ALREADY_ACTIVE, DEACTIVATE, IpmiConsole
+from bmc.ipmi.gate import LoginGate
 from bmc.ipmi.loop import PyghmiLoop
 from bmc.rmcp.message import Code, NetFn, Request, Response
 from bmc.types import (
@@ -52,12 +53,12 @@ CLOCK_WAS_SET = 0x20000000  # §37.1: below, the clock counts from the BMC's sta
 
 
 class IpmiBmc:
-    def __init__(self, target: BmcTarget, *, loop: PyghmiLoop, breaker: Breaker) -> None:
+    def __init__(self, target: BmcTarget, *, loop: PyghmiLoop, gate: LoginGate, breaker: Breaker) -> None:
         login = Login(
             address=target.address, udp_port=target.udp_port, username=target.username, password=target.password
         )
         self._loop = loop
-        self._channel = Channel(login, loop=loop, breaker=breaker)
+        self._channel = Channel(login, loop=loop, gate=gate, breaker=breaker)
         self._client = Client(self._channel)
 
     def close(self) -> None:

@@ -27,7 +27,7 @@ ROLE_REFUSED, UNAUTHORIZED_ROLE = 0x09, 0x0A
 STUMBLES = (IndexError, KeyError, TypeError, ValueError, struct.error, PyghmiException)
 # pyghmi waits 0.5-1 s, then 1 s longer each time, and gives up past this: two tries, about 2.5 s.
 LONGEST_RETRY_S = 2
-# In the log-in only the caller's deadline ends the tries.
+# Once the BMC has answered, only the caller's deadline ends the tries to log in.
 LONGEST_LOGIN_WAIT_S, NO_LIMIT_S = 2.5, 3600
 SETTING_UP = ("OPENSESSION", "EXPECTINGRAKP2", "EXPECTINGRAKP4")
 LAST_TAG = 200  # an octet, with room for the steps of one log-in
@@ -55,6 +55,7 @@ class GuardedSession(pyghmi_session.Session):  # type: ignore[misc]  # pyghmi pu
     rmcptag: int
     localsid: int
     timeout: float
+    logontries: int
     sol_handler: Callable[[bytearray | dict[str, object]], None] | None
 
     def __init__(
@@ -221,12 +222,13 @@ class GuardedSession(pyghmi_session.Session):  # type: ignore[misc]  # pyghmi pu
         attempted, was_2_0 = self.attemptedhash, self.has_begun
         self._initsession()
         self.rmcptag, self.localsid = tag % LAST_TAG, console_id
-        self.timeout = min(wait_s * 1.3, LONGEST_LOGIN_WAIT_S)
-        self.maxtimeout = NO_LIMIT_S
         if was_2_0:
+            self.timeout = min(wait_s * 1.3, LONGEST_LOGIN_WAIT_S)
+            self.maxtimeout = NO_LIMIT_S
             self.attemptedhash, self.ipmiversion = attempted, 2.0
             self._open_rmcpplus_request()
         else:
+            self.logontries -= 1  # who has never answered is given up after four tries, about 5 s
             self._get_channel_auth_cap()
 
     def _keepalive(self) -> None:

@@ -15,6 +15,7 @@ from bmc.virtual.controller import GUEST, Controller
 from bmc.virtual.faults import Faults, FaultyExecution, Hang
 from bmc.virtual.needs import Machine
 from bmc.virtual.sel import Event
+from bmc.virtual.session_commands import SESSION_COMMANDS
 from bmc.virtual.sessions import Datagram, Peer, Sessions
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class VirtualBmc:
         )
         self.controller.console_sink = self._console_bytes
         self._execution = FaultyExecution(self.controller, faults or Faults())
-        self._sessions = Sessions(self.controller, execute=self._execution.execute)
+        self._sessions = Sessions(self.controller, SESSION_COMMANDS, execute=self._execution.execute)
         self._sessions.before = self._execution.before
         self._given_loop = loop
         self._loop: BmcLoop | None = None

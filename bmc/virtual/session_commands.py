@@ -1,17 +1,12 @@
 """Commands that concern the session which carries them (§22.18, §22.19, §24.1, §24.2)."""
 
-from __future__ import annotations
-
 import struct
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from bmc.rmcp.message import Code, NetFn, Request, Response
 from bmc.rmcp.packet import PayloadType
 from bmc.rmcp.sol import SolLink
-
-if TYPE_CHECKING:
-    from bmc.virtual.sessions import Session, Sessions
+from bmc.virtual.sessions import Session, SessionCommand, Sessions
 
 # What fits beside headers in 255 octets, the size that all consoles can take.
 SOL_DATA_BYTES = 200
@@ -85,7 +80,7 @@ def cold_reset(sessions: Sessions, session: Session, _request: Request) -> Respo
     return Response(code=Code.OK)
 
 
-SESSION_COMMANDS: Mapping[tuple[int, int], Callable[[Sessions, Session, Request], Response]] = {
+SESSION_COMMANDS: Mapping[tuple[int, int], SessionCommand] = {
     (NetFn.APP, 0x02): cold_reset,
     (NetFn.APP, 0x3B): set_privilege,
     (NetFn.APP, 0x3C): close_session,

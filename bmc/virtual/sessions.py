@@ -7,7 +7,7 @@ another address than its session is dropped and counted.
 
 import secrets
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bmc.rmcp.errors import MalformedPacket
@@ -17,11 +17,11 @@ from bmc.rmcp.sol import DEACTIVATED, SolLink, SolPayload
 from bmc.rmcp.suites import CipherSuite, Handshake, Keys, same, suite_for
 from bmc.rmcp.window import SequenceWindow
 from bmc.virtual.controller import LAN_CHANNEL, Controller, Origin
-from bmc.virtual.session_commands import SESSION_COMMANDS
 from bmc.virtual.users import ADMINISTRATOR, User
 
 Peer = tuple[str, int]
 Datagram = tuple[bytes, Peer]
+SessionCommand = Callable[["Sessions", "Session", Request], Response]
 
 IDLE_S = 60.0
 SETUP_S = 10.0
@@ -71,8 +71,17 @@ class Session:
 
 
 class Sessions:
-    def __init__(self, controller: Controller, *, execute: Callable[[Request, Origin], Response] | None = None) -> None:
+    """own_commands: (netfn, command) → what concerns the session itself (bmc.virtual.session_commands)."""
+
+    def __init__(
+        self,
+        controller: Controller,
+        own_commands: "Mapping[tuple[int, int], SessionCommand]",
+        *,
+        execute: Callable[[Request, Origin], Response] | None = None,
+    ) -> None:
         self.controller = controller
+        self._own_commands = own_commands
         self._execute = execute or controller.execute
         self.before: Callable[[Request], None] | None = None
         self._sessions: dict[int, Session] = {}
@@ -225,7 +234,7 @@ class Sessions:
         request = envelope.request()
         if self.before is not None:
             self.before(request)
-        own = SESSION_COMMANDS.get((request.netfn, request.command))
+        own = self._own_commands.get((request.netfn, request.command))
         response = own(self, session, request) if own else self._execute(request, session.origin())
         answer = envelope.answer(response).encode()
         session.last_request, session.last_answer = payload, answer

@@ -16,7 +16,9 @@ from agent import neighbours
 from agent.host import Host
 found, reports = {}, []
 print("ready", flush=True)
-neighbours.listen(Host(Path(sys.argv[1])), found, lambda: reports.append(1), for_s=4)
+for _ in range(25):
+    if not found:
+        neighbours.listen(Host(Path(sys.argv[1])), found, lambda: reports.append(1), for_s=1)
 print(json.dumps([found, len(reports)]))
 """
 _SEND = """
@@ -25,7 +27,7 @@ from scapy.all import Ether, conf, sendp
 from scapy.contrib.lldp import *
 frame = Ether(dst="01:80:c2:00:00:0e", src="02:00:00:00:00:01") / LLDPDUChassisID(subtype=4, id="02:00:00:00:00:01")
 frame = frame / LLDPDUPortID(subtype=5, id=b"port-7") / LLDPDUTimeToLive(ttl=120) / LLDPDUEndOfLLDPDU()
-sendp(frame, iface="agtpeer", count=12, inter=0.1, verbose=False)
+sendp(frame, iface="agtpeer", count=250, inter=0.1, verbose=False)
 """
 
 

@@ -1,6 +1,7 @@
 """How fast the step engine is: `python -m tests.bench.bench_engine [--quick]` prints one JSON object.
 
 steps_per_s: flows of ten empty steps, each step one durable transaction with its events, fsync at each commit.
+commit_ms: what one empty durable commit costs on this machine now; a floor that no engine gets below.
 waiting: 10,000 flows that wait: memory of the process, CPU when idle. wake_ms: from the commit of a signal to the start
 of the step that awaited it. take_over_s: from kill -9 of a worker that holds 200 flows to the end of the last of them.
 """
@@ -30,7 +31,7 @@ from appliance.flows.procedure import Act, Procedure, Record, Step
 from appliance.flows.resources import FlowPolicy, Resources
 from appliance.models import flow
 from appliance.models.database import Database
-from appliance.models.flow import Flow
+from appliance.models.flow import Flow, Pool
 from appliance.models.node import Node
 from tests.conftest import create_schema
 from tests.fakes import postgres_server
@@ -129,16 +130,27 @@ def until(is_true: Callable[[], bool], *, limit_s: float = 300) -> None:
         time.sleep(0.02)
 
 
-def steps_per_s(database: Database, flows: int, threads: int) -> float:
+def steps_per_s(database: Database, flows: int, threads: int) -> tuple[float, float]:
+    """Steps per second, and this process's CPU per step in milliseconds (what is left of it on a busy machine)."""
     nodes = add_nodes(database, flows)
     enqueue_all(database, "chain", nodes)
     running = engine(database, chain(), threads=threads)
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     running.start()
     until(lambda: count(database, status="done") == flows)
-    taken = time.perf_counter() - started
+    taken, cpu = time.perf_counter() - started, time.process_time() - cpu
     running.stop()
-    return flows * CHAIN / taken
+    return flows * CHAIN / taken, 1000 * cpu / (flows * CHAIN)
+
+
+def commit_ms(database: Database, times: int = 50) -> float:
+    spent = []
+    for number in range(times):
+        before = time.perf_counter()
+        with database.write() as session:
+            session.merge(Pool(name="bench", size=number))
+        spent.append(time.perf_counter() - before)
+    return round(1000 * statistics.median(spent), 2)
 
 
 def rss_mb() -> float:
@@ -254,8 +266,11 @@ def measure(kind: str, *, quick: bool) -> dict[str, Any]:
         for _ in range(1 if quick else 3):
             with opened(make()) as database:
                 speeds.append(steps_per_s(database, flows, threads=1 if kind == "sqlite" else 8))
-        result["steps_per_s"] = round(statistics.median(speeds))
+        result["steps_per_s"] = round(statistics.median(speed for speed, _ in speeds))
+        result["cpu_ms_per_step"] = round(statistics.median(cpu for _, cpu in speeds), 3)
         result["floor"] = FLOORS[kind]
+        with opened(make()) as database:
+            result["commit_ms"] = commit_ms(database)
         with opened(make()) as database:
             result["waiting"] = waiting(database, sleepers, 3 if quick else 20, 30 if quick else 100)
         url = make()

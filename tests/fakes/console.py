@@ -18,8 +18,9 @@ def app_of(appliance: Appliance) -> Flask:
     """The operators' API and the console on one address, as the control process has them."""
     context = appliance.context
     site = Site(
-        database=context.database, vault=context.vault, clock=context.clock, login_policy=context.login_policy,
-        doctor=_checks, connect=context.connect, background=context.background, power_fresh_s=180,
+        database=context.database, vault=context.vault, images=context.images, clock=context.clock,
+        login_policy=context.login_policy, doctor=_checks, connect=context.connect,
+        background=context.background, power_fresh_s=180,
     )  # fmt: skip
     app = operator_app(context)
     app.register_blueprint(console.blueprint(site))

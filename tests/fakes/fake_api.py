@@ -269,6 +269,8 @@ class FakeApi:
         if rest[0] not in self.images:
             raise Refusal(404, "not-found", f"there is no image {rest[0]!r}")
         image = self.images[rest[0]]
+        if rest[1:] == ["cloud-config-schema"]:
+            return 204, None
         if len(rest) == 2:
             self.uploads[rest[0]] = body
             image.update(status="active", size_bytes=len(body), disk_format="raw")

@@ -3,6 +3,7 @@
 import http.server
 import re
 import threading
+import urllib.parse
 from types import TracebackType
 from typing import Self
 
@@ -10,9 +11,9 @@ TOKEN = "t0ken"
 
 
 class ImageServer:
-    """files: by name. break_at: positions in the data file where a connection is closed, each once.
+    """files: by name. break_at: positions in image.data where a connection is closed, each once.
 
-    spoil: positions in the file whose byte is sent wrong, each once. status: answered instead, when set.
+    spoil: positions in it whose byte is sent wrong, each once. status: answered instead, when set.
     """
 
     def __init__(self, files: dict[str, bytes]) -> None:
@@ -37,6 +38,8 @@ class ImageServer:
     def body(self, name: str, start: int) -> tuple[bytes, bool]:
         """What to send from a position on, and whether the connection breaks after it."""
         data = bytearray(self.files[name])
+        if name != "image.data":
+            return bytes(data[start:]), False
         for position in [item for item in self.spoil if item >= start]:
             data[position] ^= 0xFF
             self.spoil.remove(position)
@@ -80,3 +83,34 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *arguments: object) -> None:
         pass
+
+
+class FormReceiver:
+    """A web server that keeps the forms posted to it."""
+
+    def __init__(self) -> None:
+        self.forms: list[tuple[str, dict[str, list[str]]]] = []
+        forms = self.forms
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                forms.append((self.path, urllib.parse.parse_qs(body, keep_blank_values=True)))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()

@@ -1,6 +1,6 @@
 import hashlib
 import io
-import os
+from pathlib import Path
 
 import pytest
 
@@ -42,7 +42,7 @@ def test_a_failing_source_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is missing")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is missing")
 def test_a_full_disk_is_said_so(tmp_path):
     (tmp_path / "upload.part").symlink_to("/dev/full")
     with pytest.raises(NoSpace, match="full"):

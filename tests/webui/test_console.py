@@ -379,7 +379,7 @@ def test_what_machines_say_of_themselves_is_inert(browser, appliance):
     log_in(browser, appliance)
     evil = "<img src=x onerror=alert(1)>\"'"
     report = inventory() | {"product": evil, "serial": evil, "disks": [{"name": evil, "size_bytes": 1, "bus": evil}]}
-    node_id = add(appliance, rack=evil, maintenance=True, maintenance_reason=evil, last_error=evil, power_state=evil)
+    node_id = add(appliance, rack=evil, maintenance=True, maintenance_reason=evil, last_error=evil)
     with appliance.database.write() as session:
         now = appliance.now
         session.add(Inventory(node_id=node_id, reported_at=now, report=report))

@@ -125,7 +125,7 @@ def _form(site: Site, ref: str, name: str, problem: RackwrightError | None) -> s
 
 def _do(site: Site, ref: str, name: str, deed: Deed) -> str:
     with site.database.write() as session:
-        node = nodes.fetch(session, ref)
+        node = nodes.fetch_to_change(session, ref)
         if deed.types_name and request.form.get("confirm", "").strip() != node.label:
             raise Invalid("the name that was typed is not the node's", next_step=f"type {node.label} to confirm")
         _request(site, session, node, name)
@@ -146,7 +146,7 @@ def _request(site: Site, session: Session, node: Node, name: str) -> None:
         nodes.set_maintenance(session, node, on=name == "maintain", reason=reason, actor=actor, now=now)
     else:
         verb = Verb(name)
-        spec = deployment.check(session, site.vault, node, verb, _spec(verb))
+        spec = deployment.check(session, site.vault, site.images, node, verb=verb, spec=_spec(verb))
         lifecycle.request(session, node=node, verb=verb, spec=spec, actor=actor, now=now)
 
 

@@ -24,6 +24,7 @@ def install(app: Flask, context: Context) -> None:
         ("POST", "/v1/images", "image_create", write(lambda: _create(context))),
         ("GET", "/v1/images/<ref>", "image_show", read(lambda ref: _show(context, ref))),
         ("PUT", "/v1/images/<ref>/file", "image_upload", write(lambda ref: _upload(context, ref))),
+        ("PUT", "/v1/images/<ref>/cloud-config-schema", "image_schema", write(lambda ref: _schema(context, ref))),
         ("DELETE", "/v1/images/<ref>", "image_delete", write(lambda ref: _delete(context, ref))),
     ]
     for method, rule, name, view in routes:
@@ -77,6 +78,15 @@ def _upload(context: Context, ref: str) -> Response:
     context.background.submit(context.images.make_ready, row.uuid)
     with context.database.read() as session:
         return reply(present.image(images.fetch(session, row.uuid)), 202)
+
+
+def _schema(context: Context, ref: str) -> Response:
+    """What this image's cloud-init understands; user-data is checked against it before a deploy."""
+    schema = read_object()
+    with context.database.read() as session:
+        row = images.fetch(session, ref)
+    context.images.keep_schema(row.uuid, schema)
+    return nothing()
 
 
 def _delete(context: Context, ref: str) -> Response:

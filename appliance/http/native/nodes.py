@@ -71,7 +71,7 @@ def _list(context: Context) -> Response:
     limit = number("limit", default=100, lowest=1, highest=nodes.PAGE_MAX)
     with context.database.read() as session:
         found = nodes.listing(session, nodes.Filter(**texts, limit=limit, maintenance=_flag("maintenance")))
-        items = [present.node(session, row, detail=False) for row in found]
+        items = present.nodes(session, found)
     return reply({"items": items, "next": items[-1]["uuid"] if len(items) == limit else None})
 
 
@@ -125,24 +125,33 @@ def _show(context: Context, ref: str) -> Response:
 
 
 def _change(context: Context, ref: str) -> Response:
-    wish, given = node_input.parse(read_object(), partial=True)
+    body = read_object()
+    version = _version(body.pop("version", None))
+    wish, given = node_input.parse(body, partial=True)
     with context.database.write() as session:
-        row = nodes.fetch(session, ref)
+        row = nodes.fetch_to_change(session, ref, version=version)
         nodes.change(session, context.vault, row, wish, given, actor=g.actor.name, now=context.clock())
         shown = present.node(session, row)
     return reply(shown)
 
 
+def _version(value: object) -> int | None:
+    """What the caller saw; a node that was written since is not changed."""
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        raise Invalid("version is the number that the node showed")
+    return value
+
+
 def _delete(context: Context, ref: str) -> Response:
     with context.database.write() as session:
-        nodes.delete(session, nodes.fetch(session, ref), actor=g.actor.name, now=context.clock())
+        nodes.delete(session, nodes.fetch_to_change(session, ref), actor=g.actor.name, now=context.clock())
     return nothing()
 
 
 def _maintain(context: Context, ref: str, *, on: bool) -> Response:
     reason = only(read_object(), "reason").get("reason")
     with context.database.write() as session:
-        row = nodes.fetch(session, ref)
+        row = nodes.fetch_to_change(session, ref)
         text = str(reason)[:255] if reason else None
         nodes.set_maintenance(session, row, on=on, reason=text, actor=g.actor.name, now=context.clock())
         shown = present.node(session, row)
@@ -154,8 +163,8 @@ def _verb(context: Context, ref: str, verb: str) -> Response:
         raise Invalid(f"unknown verb {verb!r}", next_step=f"verbs: {', '.join([*VERBS, 'abort'])}")
     spec = read_object()
     with context.database.write() as session:
-        row = nodes.fetch(session, ref)
-        checked = deployment.check(session, context.vault, row, VERBS[verb], spec)
+        row = nodes.fetch_to_change(session, ref)
+        checked = deployment.check(session, context.vault, context.images, row, verb=VERBS[verb], spec=spec)
         flow = lifecycle.request(
             session, node=row, verb=VERBS[verb], spec=checked, actor=g.actor.name, now=context.clock()
         )
@@ -165,7 +174,7 @@ def _verb(context: Context, ref: str, verb: str) -> Response:
 
 def _abort(context: Context, ref: str) -> Response:
     with context.database.write() as session:
-        row = nodes.fetch(session, ref)
+        row = nodes.fetch_to_change(session, ref)
         lifecycle.abort(session, node=row, actor=g.actor.name, now=context.clock())
         shown = {"node": present.node(session, row)}
     return reply(shown, 202)

@@ -78,7 +78,7 @@ def _flows(context: Context) -> Response:
     if state == "active":
         query = query.where(Flow.status == "active")
     with context.database.read() as session:
-        items = [present.flow(session, row, detail=False) for row in session.scalars(query)]
+        items = present.flows(session, session.scalars(query).all())
     return reply({"items": items, "next": None})
 
 
@@ -87,7 +87,7 @@ def _flow(context: Context, uuid: str) -> Response:
         row = session.scalar(select(Flow).where(Flow.uuid == uuid.lower()[:36]))
         if row is None:
             raise NotFound(f"no flow {uuid[:40]!r}", next_step="rackwright flow list")
-        return reply(present.flow(session, row, detail=True))
+        return reply(present.flow(session, row))
 
 
 def _events(context: Context) -> Response:

@@ -33,20 +33,29 @@ def _state(inv: Invocation) -> Path:
 @file_option("--admin-password-file", help_text="The admin's password; a random one-time password unless said.")
 @click.option("--database-url", metavar="URL", help="PostgreSQL instead of SQLite: postgresql://USER@HOST/DATABASE.")
 @click.option("--listen", metavar="ADDRESS:PORT", help="Where the API listens; 127.0.0.1:8443 unless said.")
-def init(inv: Invocation, admin_password_file: Path | None, database_url: str | None, listen: str | None) -> None:
+@click.option("--join", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+              help="Share the PostgreSQL database of another appliance; DIR is a copy of its master.key, tls and "
+              "rackwright.toml.")  # fmt: skip
+def init(
+    inv: Invocation, *, admin_password_file: Path | None, database_url: str | None, listen: str | None,
+    join: Path | None,
+) -> None:  # fmt: skip
     """Create configuration, database, certificates, master key and the admin."""
     state = _state(inv)
     from appliance.services import setup
 
-    made = setup.init(state, admin_password_file=admin_password_file, database_url=database_url, listen=listen)
+    made = setup.init(
+        state, admin_password_file=admin_password_file, database_url=database_url, listen=listen, join=join
+    )
     facts: Json = {
         "state": str(made.state),
         "url": made.url,
         "ca": str(made.ca),
         "ca_sha256": made.ca_fingerprint,
-        "clouds": str(made.clouds),
         "username": made.admin_name,
     }
+    if join is None:
+        facts["clouds"] = str(made.clouds)
     if made.admin_password is not None:
         facts["one_time_password"] = made.admin_password
     inv.show_one(PLAIN, facts)

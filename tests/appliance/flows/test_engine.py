@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from appliance.domain.clock import system_clock
 from appliance.domain.errors import NodeLocked
 from appliance.domain.steps import Next, Retry
+from appliance.flows import engine as engine_module
 from appliance.flows.engine import Engine
 from appliance.flows.procedure import Act, Procedure, Record
 from appliance.flows.resources import FlowPolicy
@@ -626,8 +627,13 @@ def test_a_poll_leaves_no_trace_and_has_no_number_of_tries(made: Rig) -> None:
     assert [event.kind for event in made.events()] == ["flow.start", "step.start", "step.done", "flow.done"]
 
 
-def test_wake_up_is_quick(made: Rig) -> None:
-    """Far below the poll: the bell works (in this process; on PostgreSQL the notification too)."""
+@pytest.mark.parametrize("is_from_here", [True, False], ids=["this process", "another"])
+def test_a_signal_wakes_the_engine(
+    made: Rig, database_url: str, monkeypatch: pytest.MonkeyPatch, is_from_here: bool
+) -> None:
+    """By the bell of this process; by a notification on PostgreSQL; and where neither comes, by the poll."""
+    if is_from_here or not made.database.is_sqlite:
+        monkeypatch.setattr(engine_module, "POLL_S", 60.0)
     woken = threading.Event()
     toy = Procedure("toy")
 
@@ -646,8 +652,13 @@ def test_wake_up_is_quick(made: Rig) -> None:
     engine.start()
     try:
         _until(lambda: made.flow().wait_for == "bell")
-        send(made, "bell")
+        time.sleep(0.2)  # the dispatcher has gone to sleep
+        sender = made.database if is_from_here else Database.at(database_url)
+        with sender.write() as session:
+            flow.signal(session, node_id=made.node().id, name="bell", payload={}, now=made.clock())
         assert woken.wait(20)
+        if not is_from_here:
+            sender.dispose()
     finally:
         engine.stop()
 

@@ -30,6 +30,13 @@ def test_each_phase_and_each_long_span_has_its_line():
     assert lines[2].count("█") > 10 * lines[1].count("█")
 
 
+def test_a_step_and_the_command_it_waits_for_are_one_line():
+    spans = [phase("deploy: image_written", 10, 40), phase("write_image done", 10.2, 39.9), phase("boot", 40, 44)]
+    machine = MachineReport(name="n", firmware="bios", phases=[phase("deploy", 5, 101)], spans=spans)
+    lines = picture.timeline(machine)
+    assert [line.split("  ")[1] for line in lines[2:]] == ["deploy: image_written", "boot"]
+
+
 def test_plain_characters_where_the_terminal_knows_no_others():
     assert all(line.isascii() for line in picture.timeline(MACHINE, is_unicode=False))
 

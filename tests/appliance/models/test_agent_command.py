@@ -45,6 +45,16 @@ def test_the_end_is_kept_once_and_told_to_the_work(database: Database, node_id: 
         assert told.payload == {"status": "done", "result": {"disks": []}, "error": None}
 
 
+def test_old_commands_are_swept_and_open_ones_kept(database: Database, node_id: int, clock: FakeClock) -> None:
+    with database.write() as session:
+        done = ask(session, node_id, clock, "1")
+        ask(session, node_id, clock, "2")
+        agent_command.finish(session, command=done, status="done", result=None, error=None, now=clock())
+        assert agent_command.sweep(session, before=clock()) == 0
+        clock.advance(1)
+        assert agent_command.sweep(session, before=clock()) == 1
+
+
 def test_cancelling_leaves_what_has_ended(database: Database, node_id: int, clock: FakeClock) -> None:
     with database.write() as session:
         done = ask(session, node_id, clock, "1")

@@ -12,6 +12,7 @@ from pyghmi.ipmi.private import session as pyghmi_session
 from bmc.breaker import Breaker
 from bmc.errors import BmcError, Busy, Denied, Nonsense, Unreachable, Unsupported
 from bmc.ipmi.driver import IpmiBmc
+from bmc.ipmi.gate import LoginGate
 from bmc.ipmi.loop import shared_loop
 from bmc.rmcp.message import Code
 from bmc.types import BootDevice, BootOverride, PowerAction, PowerState
@@ -24,7 +25,7 @@ SET_PRIVILEGE = (0x06, 0x3B)
 
 
 def connect(target, **breaker):
-    return IpmiBmc(target, loop=shared_loop(), breaker=Breaker(**breaker))
+    return IpmiBmc(target, loop=shared_loop(), gate=LoginGate(shared_loop()), breaker=Breaker(**breaker))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from bmc.rmcp.sol import DEACTIVATED, SolPayload
 from bmc.rmcp.suites import SUITE_3, SUITE_17, Handshake
 from bmc.virtual.commands import COMMANDS
 from bmc.virtual.controller import Controller
+from bmc.virtual.session_commands import SESSION_COMMANDS
 from bmc.virtual.sessions import IDLE_S, MAX_IN_SETUP, MAX_SESSIONS, Sessions
 from tests.fakes.bmcs import GUID, LAN
 from tests.fakes.machine import PretendMachine
@@ -32,7 +33,7 @@ def make(users=None):
         serial="s",
         product="p",
     )
-    return Sessions(controller)
+    return Sessions(controller, SESSION_COMMANDS)
 
 
 class Console:

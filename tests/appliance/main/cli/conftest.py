@@ -14,14 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from appliance.main.cli import main
 from tests.fakes.fake_api import FakeApi, serving
-
-# On a busy machine any example may be late; how long a codec takes is a matter for benchmarks.
-settings.register_profile("busy", deadline=None)
-settings.load_profile("busy")
 
 ROOT = Path(__file__).parents[4]
 LIMIT_S = 30

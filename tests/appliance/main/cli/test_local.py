@@ -58,7 +58,7 @@ def test_init_prints_the_one_time_password_to_stdout_only(part: Callable, run: C
     assert json.loads(ended.out)["one_time_password"] == "one-time"
     assert "one-time" not in ended.err
     assert setup.calls == [
-        ("init", (tmp_path,), {"admin_password_file": None, "database_url": None, "listen": "127.0.0.1:9443"})
+        ("init", (tmp_path,), {"admin_password_file": None, "database_url": None, "listen": "127.0.0.1:9443", "join": None})
     ]
     setup.results["init"] = Conflict("it is in use", next_step="choose another")
     ended = run("init", "--state", str(tmp_path))
@@ -117,7 +117,9 @@ def test_image_build(
 
     def built(out: Path, cache: Path, **_: Any) -> Any:
         out.write_bytes(b"disk")
-        return types.SimpleNamespace(path=out, sha256="ab" * 32, size_bytes=4, kernel="6.1")
+        schema = out.with_name("schema.json")
+        schema.write_text("{}")
+        return types.SimpleNamespace(path=out, schema=schema, sha256="ab" * 32, size_bytes=4, kernel="6.1")
 
     debian.build = built
     ended = run("image", "build", "debian-12", "--cache", str(tmp_path), "--fields", "name,status", "--no-headers")

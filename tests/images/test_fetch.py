@@ -1,0 +1,151 @@
+import http.server
+import io
+import threading
+
+import pytest
+
+from images import checksum, fetch
+from images.errors import FetchFailed, ImageRefused
+from images.fetch import Limits
+
+PRIVATE = Limits(allow_private=True)
+
+
+class Web:
+    """A server that answers by path, and keeps the Host headers that it saw."""
+
+    def __init__(self):
+        self.hosts = []
+        web = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                web.hosts.append(self.headers["Host"])
+                if self.path.startswith("/to/"):
+                    self.send_response(302)
+                    self.send_header("Location", self.path.removeprefix("/to/"))
+                elif self.path == "/loop":
+                    self.send_response(301)
+                    self.send_header("Location", "/loop")
+                elif self.path == "/image":
+                    self.send_response(200)
+                    self.send_header("Content-Length", "100000")
+                else:
+                    self.send_response(200 if self.path == "/cut" else int(self.path[1:]))
+                    self.send_header("Content-Length", "50")
+                self.end_headers()
+                self.wfile.write(b"i" * 100000 if self.path == "/image" else b"")
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+
+@pytest.fixture
+def web():
+    web = Web()
+    threading.Thread(target=web.server.serve_forever, args=(0.02,), daemon=True).start()
+    yield web
+    web.server.shutdown()
+    web.server.server_close()
+
+
+def body(url, **options):
+    with fetch.opened(url, **({"limits": PRIVATE} | options)) as source:
+        out = io.BytesIO()
+        while data := source.read(4096):
+            out.write(data)
+    return out.getvalue()
+
+
+def test_a_body_arrives_whole_and_can_be_received(web, tmp_path):
+    assert body(f"{web.url}/image") == b"i" * 100000
+    with fetch.opened(f"{web.url}/image", limits=PRIVATE) as source:
+        got = checksum.receive(source, tmp_path / "upload", sha256=None, max_bytes=10**6)
+    assert got.size_bytes == 100000
+
+
+def test_the_connection_goes_to_the_address_that_was_checked(web):
+    url = f"http://mirror.example:{web.port}/image"
+    assert len(body(url, resolve=lambda host, port: ["127.0.0.1"])) == 100000
+    assert web.hosts == [f"mirror.example:{web.port}"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.1.2.3", "192.168.0.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1", "::1",
+     "fe80::1%eth0", "fd00::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "::"],
+)  # fmt: skip
+def test_private_addresses_are_refused(address):
+    assert not fetch.is_public(address)
+    with pytest.raises(ImageRefused, match="address not allowed"):
+        body("http://mirror.example/image", limits=Limits(), resolve=lambda host, port: ["93.184.216.34", address])
+
+
+@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "64:ff9b::5db8:d822"])
+def test_public_addresses_are_public(address):
+    assert fetch.is_public(address)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["file:///etc/shadow", "ftp://a/b", "http://", "http:///x", "https://user:pw@host/", "http://h:0/", "http://h:99999/",
+     "http://h/\r\nX: y", "gopher://h/", "/etc/passwd", "http://h/ x", "http://[::1/", "http://h\\@g/"],
+)  # fmt: skip
+def test_strange_urls_are_refused(url):
+    with pytest.raises(ImageRefused):
+        body(url)
+
+
+def test_redirects_are_followed_three_times_and_checked_each_time(web):
+    assert len(body(f"{web.url}/to//to//to//image")) == 100000
+    with pytest.raises(FetchFailed, match="more than 3"):
+        body(f"{web.url}/loop")
+    with pytest.raises(ImageRefused, match="http"):
+        body(f"{web.url}/to/file:///etc/shadow")
+
+    def resolve(host, port):
+        return ["127.0.0.1"] if host == "127.0.0.1" else ["169.254.169.254"]
+
+    public_here = Limits(allow_private=False)
+    with pytest.raises(ImageRefused, match="not allowed"):
+        body(f"{web.url}/to/http://inside.example/", limits=public_here, resolve=resolve)
+
+
+@pytest.mark.parametrize(("status", "retryable"), [(404, False), (403, False), (500, True), (503, True), (429, True)])
+def test_other_answers_fail(web, status, retryable):
+    with pytest.raises(FetchFailed, match=str(status)) as failure:
+        body(f"{web.url}/{status}")
+    assert failure.value.retryable is retryable
+
+
+def test_limits(web):
+    with pytest.raises(ImageRefused, match="100000 bytes"):
+        body(f"{web.url}/image", limits=Limits(allow_private=True, max_bytes=99999))
+    ticks = iter([0.0, 0.0, 10.0])
+    with pytest.raises(FetchFailed, match="too long"):
+        body(f"{web.url}/image", limits=Limits(allow_private=True, deadline_s=5), monotonic=lambda: next(ticks))
+
+
+def test_a_body_that_is_cut_off_fails(web):
+    with pytest.raises(FetchFailed, match="broke off"):
+        body(f"{web.url}/cut")
+
+
+def test_nobody_listens():
+    with pytest.raises(FetchFailed) as failure:
+        body("http://127.0.0.1:1/image")
+    assert failure.value.retryable
+    assert "object at" not in str(failure.value)
+
+
+def test_an_unknown_name_fails():
+    def nobody(host, port):
+        raise FetchFailed("the name cannot be resolved", retryable=True)
+
+    with pytest.raises(FetchFailed):
+        body("http://nowhere.invalid/", resolve=nobody)
+    assert fetch.addresses("127.0.0.1", 80) == ["127.0.0.1"]
