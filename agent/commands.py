@@ -64,7 +64,7 @@ def _erase(params: Mapping[str, Any], context: Context) -> Outcome:
 
 def _write_image(params: Mapping[str, Any], context: Context) -> Outcome:
     imaging = importlib.import_module("agent.imaging")
-    return Outcome(imaging.write_image(dict(params), context.report, context.is_cancelled))
+    return Outcome(imaging.write_image(dict(params), context.report, context.is_cancelled, root=context.host.root))
 
 
 def _boot_disk(params: Mapping[str, Any], context: Context) -> Outcome:
@@ -72,7 +72,8 @@ def _boot_disk(params: Mapping[str, Any], context: Context) -> Outcome:
     if _choice(params, "method", ("kexec", "reboot")) == "reboot":
         return Outcome({}, then="reboot")
     imaging = importlib.import_module("agent.imaging")
-    return Outcome(imaging.load_kexec(dict(params), context.report, context.is_cancelled), then="kexec")
+    loaded = imaging.load_kexec(dict(params), context.report, context.is_cancelled, root=context.host.root)
+    return Outcome(loaded, then="kexec")
 
 
 def _leave(how: Departure) -> Callable[[Mapping[str, Any], Context], Outcome]:

@@ -101,7 +101,7 @@ class Lifecycle:
 
     power_change_s: int = _key(duration(5, 3600), 60, "power_change")
     agent_boot_s: int = _key(duration(30, DAY), 900, "agent_boot")
-    agent_lost_s: int = _key(duration(30, DAY), 180, "agent_lost")
+    agent_lost_s: int = _key(duration(15, DAY), 180, "agent_lost")
     inspect_s: int = _key(duration(30, DAY), 600, "inspect")
     clean_s: int = _key(duration(30, 7 * DAY), 7200, "clean")
     write_image_s: int = _key(duration(30, DAY), 3600, "write_image")

@@ -45,8 +45,10 @@ def set_state(session: Session, node: Node, state: State, *, at: datetime, actor
 
 def next_action(label: str, state: State) -> str:
     """The command that leads on from a state in which work has failed."""
-    verbs = lifecycle.WAY_ON.get(state, ())
-    return " && ".join(f"rackwright node {verb} {label}" for verb in verbs) or f"rackwright node show {label}"
+    commands = [f"rackwright node {verb} {label}" for verb in lifecycle.WAY_ON.get(state, ())]
+    if state is State.ENROLL:  # its BMC could not be verified, so what we know of it is in doubt
+        commands.insert(0, f"rackwright node set {label} --bmc ADDRESS --username NAME --password-file FILE")
+    return " && ".join(commands) or f"rackwright node show {label}"
 
 
 def leave_failed(session: Session, node: Node, ending: Ending) -> None:

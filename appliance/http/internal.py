@@ -3,6 +3,7 @@
 Not here: any credential, because the socket's permissions are the credential; anything that an outsider may reach.
 """
 
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
@@ -21,6 +22,8 @@ from appliance.models.database import announce
 from appliance.services import agents, boot, events, network
 from pxe import ipxe
 from pxe.types import Mac
+
+log = logging.getLogger(__name__)
 
 MAX_EVENTS = 1000
 WAIT_MAX_S = 60
@@ -130,17 +133,27 @@ def _events(context: Context) -> Response:
         raise Invalid(f"events is a list of at most {MAX_EVENTS} objects")
     with context.database.write() as session:
         for item in items:
-            _keep(session, item)
+            _keep_or_skip(session, item)
         announce(session, events.TOPIC)
     return nothing()
 
 
+def _keep_or_skip(session: Session, item: Any) -> None:
+    """One event that cannot be understood must not keep back all that come after it."""
+    try:
+        _keep(session, item)
+    except (Invalid, LookupError, TypeError, ValueError, AttributeError, OverflowError) as fault:
+        log.warning("event of netboot left out: %s", fault)
+
+
 def _keep(session: Session, item: dict[str, Any]) -> None:
-    mac = names.mac(str(item.get("mac", "")))
-    node = boot.node_of(session, mac)
+    """mac: null when nobody holds a lease for the address that asked."""
+    at = datetime.fromtimestamp(float(item["at"]), tz=UTC)
+    mac = names.mac(str(item["mac"])) if item.get("mac") is not None else None
+    node = boot.node_of(session, mac) if mac is not None else None
     data = item.get("data")
     event.record(
-        session, at=datetime.fromtimestamp(float(item["at"]), tz=UTC), kind=str(item.get("kind", ""))[:48],
+        session, at=at, kind=str(item.get("kind", ""))[:48],
         actor="netboot", mac=mac, node_id=node.id if node else None, message=str(item.get("message", "")),
         data=data if isinstance(data, dict) else {},
     )  # fmt: skip

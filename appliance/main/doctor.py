@@ -1,7 +1,11 @@
 """Is the appliance healthy? Each check says what is wrong for people, and what to do about it."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
@@ -23,7 +27,8 @@ class Doctor:
     def checks(self, session: Session) -> list[dict[str, object]]:
         """All checks, each {name, ok, detail, next}; `next` is empty when all is well."""
         parts: tuple[Callable[[Session], Iterator[dict[str, object]]], ...] = (
-            self._database, self._disk, self._boot_files, self._subnets, self._worker, self._images, self._nodes,
+            self._database, self._disk, self._processes, self._netboot, self._boot_files, self._subnets, self._worker,
+            self._images, self._nodes,
         )  # fmt: skip
         return [check for part in parts for check in part(session)]
 
@@ -35,6 +40,29 @@ class Doctor:
         free = shutil.disk_usage(self._config.state).free
         detail = f"{free / 2**30:.1f} GiB free in {self._config.state}"
         yield _check("disk", ok=free > LOW_DISK_BYTES, detail=detail, nxt="delete images or enlarge the disk")
+
+    def _processes(self, _session: Session) -> Iterator[dict[str, object]]:
+        """What the supervisor saw; nothing when no supervisor runs us."""
+        children = _read(self._config.places.run / "status.json").get("children") or {}
+        loops = [f"{name}: {one.get('last_end')}" for name, one in children.items() if one.get("is_crash_looping")]
+        restarts = [f"{name} restarted {one.get('restarts', 0)} times" for name, one in children.items()]
+        if children:
+            yield _check(
+                "processes",
+                ok=not loops,
+                detail="; ".join(loops or restarts),
+                nxt=f"look into {self._config.places.log}",
+            )
+
+    def _netboot(self, _session: Session) -> Iterator[dict[str, object]]:
+        """What netboot says of itself, when it is one of the processes."""
+        if "netboot" not in (_read(self._config.places.run / "status.json").get("children") or {}):
+            return
+        health = _read(self._config.places.run / "netboot.json")
+        faults = [str(fault) for fault in health.get("faults") or []]
+        ok = bool(health) and not faults
+        detail = "; ".join(faults) or ("it listens wherever it should" if health else "it does not run")
+        yield _check("netboot", ok=ok, detail=detail, nxt=f"look into {self._config.places.log / 'netboot.log'}")
 
     def _boot_files(self, _session: Session) -> Iterator[dict[str, object]]:
         missing = bootfiles.missing(self._config.state)
@@ -73,6 +101,15 @@ class Doctor:
         faults = list(session.scalars(select(Node).where(Node.fault.is_not(None)).limit(20)))
         detail = "; ".join(f"{node.label}: {node.fault}" for node in faults) or "no node has a fault"
         yield _check("nodes", ok=not faults, detail=detail, nxt="rackwright node why NAME")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """An object that another process left; empty when it did not, or is just writing it."""
+    with suppress(OSError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(found, dict):
+            return found
+    return {}
 
 
 def _check(name: str, *, ok: bool, detail: str, nxt: str = "") -> dict[str, object]:

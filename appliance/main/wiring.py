@@ -71,7 +71,7 @@ def build(config: Config, clock: Clock) -> Control:
         background=background, discovery=_discovery(config), images=store, doctor=Doctor(config, clock).checks,
         ca_fingerprint=tls.ca_fingerprint(config.state), login_policy=_login_policy(config),
     )  # fmt: skip
-    loop = Loop(database, _reconcilers(config, database, bmcs, clock), owner=_process_name(), clock=clock)
+    loop = Loop(database, _reconcilers(config, database, bmcs, store, clock), owner=_process_name(), clock=clock)
     return Control(
         config=config, database=database, context=context, engine=engine, loop=loop, background=background,
         connections=connections, images=store,
@@ -129,7 +129,7 @@ def _login_policy(config: Config) -> identity.Policy:
     )  # fmt: skip
 
 
-def _reconcilers(config: Config, database: Database, bmcs: Bmcs, clock: Clock) -> list[Reconciler]:
+def _reconcilers(config: Config, database: Database, bmcs: Bmcs, store: ImageStore, clock: Clock) -> list[Reconciler]:
     def ask(targets: Iterable[BmcTarget]) -> Iterator[tuple[BmcTarget, PowerState | BmcError]]:
         return bmcs.sweep(targets, deadline_s=config.bmc.deadline_s, concurrency=config.bmc.concurrency)
 
@@ -143,6 +143,7 @@ def _reconcilers(config: Config, database: Database, bmcs: Bmcs, clock: Clock) -
     return [
         Reconciler(name="power", every_s=config.bmc.sweep_interval_s, run=sync_power),
         Reconciler(name="pretend", every_s=0.25, run=lambda: pretend.sweep(database, now=clock()), is_shared=False),
+        Reconciler(name="images", every_s=5, run=store.settle, is_shared=False),
         Reconciler(name="tokens", every_s=3600, run=sweep_tokens),
     ]
 

@@ -26,6 +26,10 @@ class ControlDown(Exception):
     """The control process does not answer, or answers nonsense."""
 
 
+class ControlRefused(ControlDown):
+    """Control answers, and will never take this."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFile:
     path: Path
@@ -125,7 +129,8 @@ class Control:
 
 def _expect(wanted: int, status: int, body: bytes) -> bytes:
     if status != wanted:
-        raise ControlDown(f"control answered {status}: {body[:200]!r}")
+        kind = ControlRefused if status in {400, 413, 422} else ControlDown
+        raise kind(f"control answered {status}: {body[:200]!r}")
     return body
 
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from appliance.netboot.control import ControlDown
+from appliance.netboot.control import ControlDown, ControlRefused
 from pxe.needs import EventValue
 from pxe.types import Lease, Mac
 
@@ -61,6 +61,9 @@ class Outbox:
             batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
             try:
                 await self._pusher.push(self._what, batch)
+            except ControlRefused as fault:  # sending it again would keep back all that comes after it
+                self.dropped += len(batch)
+                log.error("%s refused dropped=%d fault=%s", self._what, len(batch), fault)  # noqa: TRY400
             except ControlDown as fault:
                 room = _LIMIT - len(self._queue)
                 self.dropped += max(0, len(batch) - room)

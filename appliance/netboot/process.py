@@ -16,6 +16,7 @@ from appliance.netboot import interfaces
 from appliance.netboot.boot_http import BootHttp
 from appliance.netboot.config import BadConfig, NetbootConfig
 from appliance.netboot.control import Control, ControlDown
+from appliance.netboot.health_file import HealthFile
 from appliance.netboot.lease_store import LeaseStore
 from appliance.netboot.listeners import Listener, Listeners, Opener
 from appliance.netboot.names import Names
@@ -39,6 +40,7 @@ _RETRY_S = 2.0
 _NAMES_REFRESH_S = 60.0
 _LONGEST_PAUSE_S = 5.0
 _LAST_PUSH_S = 2.0
+_HEALTH_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ class Netboot:
     def __init__(self, state_dir: Path, ports: Ports) -> None:
         self._ports = ports
         self._kept_config = state_dir / "netboot" / "config.json"
+        self._health_file = HealthFile(state_dir / "run" / "netboot.json")
         self._store = LeaseStore(state_dir / "netboot" / "leases.db")
         self._control = Control(state_dir / "run" / "control.sock")
         self._reporter = Reporter(self._control, clock=time.time)
@@ -103,6 +106,7 @@ class Netboot:
                 self._follow_control(),
                 self._follow_changes(),
                 self._refresh_names(),
+                self._tell_health(),
                 self._reporter.events.run(),
                 self._reporter.leases.run(),
             )
@@ -111,6 +115,7 @@ class Netboot:
             await stop.wait()
         finally:
             watch.close()
+            self._health_file.remove()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -198,6 +203,12 @@ class Netboot:
         while True:
             await asyncio.sleep(_NAMES_REFRESH_S)
             self._names.publish_all(self._scopes.servers())
+
+    async def _tell_health(self) -> None:
+        """For `rackwright doctor`, which asks control: a fault here is told even when boot HTTP cannot listen."""
+        while True:
+            self._health_file.tell(self.health())
+            await asyncio.sleep(_HEALTH_S)
 
     # -- arranging
 

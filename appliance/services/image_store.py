@@ -5,6 +5,7 @@ Restart-safe: `recover` finishes or kills what a crash left between. A token let
 
 import base64
 import binascii
+import errno
 import hashlib
 import logging
 import os
@@ -14,6 +15,7 @@ from typing import Any, BinaryIO, Protocol
 
 import orjson
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from appliance.domain.clock import Clock
 from appliance.domain.errors import Conflict, Invalid, RackwrightError, StorageFull, TooLarge, Unavailable
@@ -58,6 +60,7 @@ class ImageStore:
     def __init__(self, root: Path, *, database: Database, vault: Vault, pack: Packer, fetch: Any, clock: Clock) -> None:
         self._root, self._database, self._vault = root, database, vault
         self._pack, self._fetch, self._clock = pack, fetch, clock
+        self._unsettled: dict[str, str] = {}
 
     def folder(self, uuid: str) -> Path:
         return self._root / uuid
@@ -68,6 +71,7 @@ class ImageStore:
             raise TooLarge(f"an image is at most {MAX_UPLOAD} bytes")
         self._begin(uuid)
         folder = self.folder(uuid)
+        problem = "the upload broke off; send it again"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             digest, got = _copy(source, folder / "upload.part", limit=MAX_UPLOAD)
@@ -75,11 +79,17 @@ class ImageStore:
                 raise Invalid(f"the upload broke off after {got} of {size} bytes", next_step="upload it again")
             self._received(uuid, digest, got, sha256)
             (folder / "upload.part").replace(folder / "upload")
-        except (RackwrightError, OSError) as cause:
-            problem = StorageFull() if isinstance(cause, OSError) else cause
-            (folder / "upload.part").unlink(missing_ok=True)
-            self._kill(uuid, str(problem))
-            raise problem from cause
+            problem = ""
+        except OSError as cause:
+            fault = _storage_fault(cause)
+            problem = str(fault)
+            raise fault from cause
+        except RackwrightError as fault:
+            problem = str(fault)
+            raise
+        finally:  # also when the peer went away, which the HTTP server tells in an exception of its own
+            if problem:
+                self._discard(uuid, problem)
 
     def _begin(self, uuid: str) -> None:
         with self._database.write() as session:
@@ -115,22 +125,47 @@ class ImageStore:
             )
         log.warning("image refused uuid=%s reason=%s", uuid, problem)
 
+    def _discard(self, uuid: str, problem: str) -> None:
+        """Keep nothing of it, and say why in its row; at the next `settle` if the database is away or full."""
+        shutil.rmtree(self.folder(uuid), ignore_errors=True)
+        try:
+            self._kill(uuid, problem)
+        except SQLAlchemyError as fault:
+            log.warning("image not settled uuid=%s fault=%s", uuid, type(fault).__name__)
+            self._unsettled[uuid] = problem
+
+    def settle(self) -> int:
+        """Finish what a full disk or a database that was away had left. Returns how many images that were."""
+        waiting = list(self._unsettled.items())
+        for uuid, problem in waiting:
+            self._kill(uuid, problem)
+            del self._unsettled[uuid]
+        return len(waiting)
+
     def make_ready(self, uuid: str) -> None:
         """Detect, inspect, pack; `saving` → `active` or `killed`. Repeating it after a crash starts over."""
+        problem = "the image could not be packed; the appliance's log has the reason"
+        try:
+            problem = self._make_ready(uuid)
+        finally:
+            if problem:
+                self._discard(uuid, problem)
+
+    def _make_ready(self, uuid: str) -> str:
+        """What is wrong with the image; empty when it is active now."""
         folder = self.folder(uuid)
         try:
             shutil.rmtree(folder / "stream", ignore_errors=True)
             (folder / "stream").mkdir()
             packed = self._pack(folder / "upload", folder / "stream", sha256=self._sha256(uuid))
-        except (RackwrightError, OSError) as cause:
-            problem = "the appliance's disk is full" if isinstance(cause, OSError) else str(cause)
-            shutil.rmtree(folder, ignore_errors=True)
-            self._kill(uuid, problem)
-            return
+        except OSError as cause:
+            return str(_storage_fault(cause))
+        except RackwrightError as fault:
+            return str(fault)
         with self._database.write() as session:
             row = session.scalar(select(Image).where(Image.uuid == uuid))
             if row is None:
-                return
+                return "it was deleted"
             row.status, row.disk_format = "active", packed.disk_format
             row.virtual_size_bytes, row.stream, row.updated_at = (
                 packed.virtual_size_bytes,
@@ -141,6 +176,7 @@ class ImageStore:
                 session, at=self._clock(), kind="image.active", actor="images", message=f"image {row.name} is active"
             )
         (folder / "upload").unlink(missing_ok=True)
+        return ""
 
     def fetch(self, uuid: str, url: str) -> None:
         """Fetch from an outside address through the one fetcher, then make it ready."""
@@ -200,6 +236,13 @@ class ImageStore:
         if uuid != parts[2] or parts[3] in ("", ".", "..") or float(until) < self._clock().timestamp():
             return None
         return file if file.is_file() else None
+
+
+def _storage_fault(cause: OSError) -> RackwrightError:
+    """Sentences for people; a full disk is the one that they can mend."""
+    if cause.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return StorageFull(next_step="delete images or enlarge the disk, then send it again")
+    return Unavailable(f"the image cannot be stored: {cause.strerror or cause}", next_step="rackwright doctor")
 
 
 def _copy(source: BinaryIO, target: Path, *, limit: int) -> tuple[str, int]:

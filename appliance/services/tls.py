@@ -294,14 +294,20 @@ def _load_cert(path: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError) as cause:
-        raise CertificateUnusable(f"{path} is not a readable certificate: {cause}") from cause
+        raise CertificateUnusable(
+            f"{path} is not a readable certificate: {cause}", next_step=f"put {path} back from a backup"
+        ) from cause
 
 
 def _load_key(path: Path) -> CertificateIssuerPrivateKeyTypes:
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as cause:
-        raise CertificateUnusable(f"{path} is not a readable private key: {cause}") from cause
+        raise CertificateUnusable(
+            f"{path} is not a readable private key: {cause}", next_step=f"put {path} back from a backup"
+        ) from cause
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        raise CertificateUnusable(f"{path} is neither an ECDSA nor an RSA key")
+        raise CertificateUnusable(
+            f"{path} is neither an ECDSA nor an RSA key", next_step=f"put {path} back from a backup"
+        )
     return key

@@ -41,12 +41,12 @@ def test_boot_disk_by_reboot_needs_no_image_code(context):
 def test_images_are_handed_on(context, monkeypatch):
     seen = []
     pretend = SimpleNamespace(
-        write_image=lambda params, _report, _is_cancelled: seen.append(params) or {"bytes": 5},
-        load_kexec=lambda params, _report, _is_cancelled: {"kernel": "6.1"},
+        write_image=lambda params, _report, _is_cancelled, root: seen.append((params, root)) or {"bytes": 5},
+        load_kexec=lambda params, _report, _is_cancelled, root: {"kernel": "6.1"},
     )
     monkeypatch.setitem(sys.modules, "agent.imaging", pretend)
     assert _do(context, "write_image", stream={}) == Outcome({"bytes": 5})
-    assert seen == [{"stream": {}}]
+    assert seen == [({"stream": {}}, context.host.root)], "never the disk of the computer that runs a test"
     assert _do(context, "boot_disk", method="kexec") == Outcome({"kernel": "6.1"}, then="kexec")
 
 

@@ -3,7 +3,7 @@ import contextlib
 from ipaddress import IPv4Address
 
 from appliance.netboot import outbox
-from appliance.netboot.control import ControlDown
+from appliance.netboot.control import ControlDown, ControlRefused
 from appliance.netboot.outbox import Outbox, Reporter
 from pxe.types import Lease, Mac
 
@@ -30,6 +30,25 @@ def test_batches():
             box.put({"n": number})
         assert await box.flush()
         assert [len(entries) for _, entries in pusher.got] == [500, 500, 200]
+
+    asyncio.run(main())
+
+
+def test_what_control_will_never_take_does_not_hold_up_the_rest():
+    class Picky(Pusher):
+        async def push(self, what, entries):
+            if {"n": 3} in entries:
+                raise ControlRefused("test")
+            await super().push(what, entries)
+
+    async def main():
+        pusher = Picky()
+        box = Outbox("events", pusher)
+        for number in range(700):
+            box.put({"n": number})
+        assert await box.flush()
+        assert [len(entries) for _, entries in pusher.got] == [200]
+        assert box.dropped == 500
 
     asyncio.run(main())
 
