@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PACKAGES := $(shell sed 's/\#.*//' appliance/lab/debian-packages.txt)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo demo-down test check bench lock migration clean
+.PHONY: help setup demo demo-down test nightly check bench lock migration clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -22,7 +22,11 @@ demo-down:
 
 ## make test        the whole suite, with one real end-to-end story in QEMU
 test: setup
-	@$(BIN)/python -m pytest $(TEST_ARGS)
+	@$(BIN)/python -m pytest -m "not nightly" $(TEST_ARGS)
+
+## make nightly     what takes too long for every run: power cuts of real machines at each stage
+nightly: setup
+	@$(BIN)/python -m pytest -m nightly $(TEST_ARGS)
 
 ## make check       format, lint, types, import contracts
 check: $(VENV)/installed

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from appliance.domain.steps import Next
 from appliance.flows import power
 from appliance.flows.moves import enter_wait, leave_wait
-from appliance.flows.procedure import Procedure, Record, Step
+from appliance.flows.procedure import Act, Procedure, Record, Step
 from appliance.models import agent_command, flow
 from appliance.models.node import Node
 from bmc.types import BootDevice, PowerState
@@ -35,8 +35,15 @@ def add_to(procedure: Procedure, *, then: Callable[[], Step], trusts_running: bo
     @procedure.record()
     def want_agent(turn: Record) -> Next:
         if trusts_running and is_alive(turn.node, turn.now, turn.resources.agent_alive_within_s):
-            return turn.go(then())
+            return turn.go(look_at_power)
         return turn.go(expect_agent)
+
+    @procedure.act(pool="bmc", retry=power.BMC_RETRY)
+    def look_at_power(turn: Act) -> Next:
+        """An agent that was heard of a moment ago is gone if its machine lost power since."""
+        seen = turn.bmc.power_state()
+        turn.set(power_state=seen.value, power_observed_at=turn.now)
+        return turn.go(expect_agent if seen is PowerState.OFF else then())
 
     @procedure.record()
     def expect_agent(turn: Record) -> Next:

@@ -80,6 +80,7 @@ def watch(turn: Record) -> Next:
         when = (
             "it was never heard of" if seen is None else f"last heard of {(turn.now - seen).total_seconds():.0f} s ago"
         )
+        turn.node.agent_seen_at = None  # the next work boots the machine, and trusts nobody who may not be there
         return turn.failed(f"The agent was lost during {doing}; {when}.")
     return turn.keep_waiting(turn.policy.agent_silence_s)
 

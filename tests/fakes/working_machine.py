@@ -119,7 +119,7 @@ class WorkingMachine(PretendMachine):
 
 @contextmanager
 def working_machine(
-    appliance: Served, folder: Path, name: str, *, number: int = 1, disk_mib: int = 96
+    appliance: Served, folder: Path, name: str, *, number: int = 1, disk_mib: int = 128
 ) -> Iterator[WorkingMachine]:
     """Enrolled as `name`, and off."""
     machine = WorkingMachine(appliance, folder, f"52:54:00:fb:00:{number:02x}", disk_mib=disk_mib)
