@@ -47,7 +47,11 @@ class Agent:
 
 def lookup(session: Session, body: Mapping[str, Any], *, address: str, now: datetime) -> wire.LookupReply:
     """Exchange the boot secret for a session token. The first exchange wins; another one is an alarm."""
+<<<<<<< HEAD
     holder = holder_of(session, body.get("boot_secret"), lock=True)
+=======
+    holder = holder_of(session, body.get("boot_secret"), to_write=True)
+>>>>>>> part-review
     if holder.boot_secret_used_at is None:
         _refuse_other_machine(session, holder, address=address, now=now)
         _refuse_unawaited(session, holder, address=address, now=now)
@@ -68,12 +72,13 @@ def lookup(session: Session, body: Mapping[str, Any], *, address: str, now: date
     }
 
 
-def holder_of(session: Session, secret: object, *, lock: bool = False) -> Node | Sighting:
-    """Whose boot secret this is. lock: until the end of the transaction. Raises Unauthenticated."""
+def holder_of(session: Session, secret: object, *, to_write: bool = False) -> Node | Sighting:
+    """Whose boot secret this is. to_write: it is locked until the transaction ends. Raises Unauthenticated."""
     if isinstance(secret, str) and 20 <= len(secret) <= 100:
         digest = hash_secret(secret)
-        nodes = select(Node).where(Node.boot_secret_hash == digest)
-        node = session.scalar(nodes.with_for_update(key_share=True, of=Node) if lock else nodes)
+        node = session.scalar(select(Node).where(Node.boot_secret_hash == digest))
+        if node is not None and to_write:
+            node = lock(session, node.id)
         found = node or session.scalar(select(Sighting).where(Sighting.boot_secret_hash == digest))
         if found is not None:
             return found
@@ -141,17 +146,12 @@ def _node_is_alive(session: Session, node: Node, *, version: str, address: str, 
     flow.signal(session, node_id=node.id, name="agent.alive", payload={"address": address}, now=now)
 
 
-def authenticate(session: Session, token: str, *, lock: bool = False) -> Agent:
-    """The speaker behind a session token. The token's hash is looked up by an index, so no timing tells its bytes.
-
-    lock: hold the node's row until the end of the transaction, as the engine does: what an agent says is never refused
-    because somebody else wrote the node at the same moment.
-    """
+def authenticate(session: Session, token: str) -> Agent:
+    """The speaker behind a session token. The token's hash is looked up by an index, so no timing tells its bytes."""
     if not 20 <= len(token) <= 100:
         raise Unauthenticated("this agent session is over")
     digest = hash_secret(token)
-    nodes = select(Node).where(Node.agent_session_hash == digest)
-    node = session.scalar(nodes.with_for_update(key_share=True, of=Node) if lock else nodes)
+    node = session.scalar(select(Node).where(Node.agent_session_hash == digest))
     if node is not None:
         return Agent(node=node, sighting=None)
     sighting = session.scalar(select(Sighting).where(Sighting.agent_session_hash == digest))
@@ -160,6 +160,29 @@ def authenticate(session: Session, token: str, *, lock: bool = False) -> Agent:
     return Agent(node=None, sighting=sighting)
 
 
+<<<<<<< HEAD
+=======
+def authenticate_to_write(session: Session, token: str) -> Agent:
+    """As `authenticate`; the node's row is locked first, so that no answer of a machine is lost to another writer."""
+    speaker = authenticate(session, token)
+    if speaker.node is not None and lock(session, speaker.node.id) is None:
+        raise Unauthenticated("this agent session is over")
+    return speaker
+
+
+def sighting_seen(session: Session, token: str, *, now: datetime) -> None:
+    """Note that the agent of a machine lives that is no node yet."""
+    sighting = authenticate(session, token).sighting
+    if sighting is not None:
+        sighting.last_seen_at = now
+
+
+def is_old(seen: datetime | None, now: datetime) -> bool:
+    """Worth a write. A moment in the future means that the clock was set back: then it is old too."""
+    return seen is None or abs(now - seen) > SEEN_EVERY
+
+
+>>>>>>> part-review
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pulse:
     """The little that a heartbeat of a node's agent needs. is_due: whether its being seen is worth a write."""
@@ -192,8 +215,7 @@ def pulse(session: Session, token: str, *, now: datetime) -> Pulse | None:
     row = session.connection().execute(_PULSE, {"digest": hash_secret(token)}).first()
     if row is None:
         return None
-    is_due = row.agent_seen_at is None or now - row.agent_seen_at > SEEN_EVERY
-    return Pulse(node_id=row.id, is_due=is_due, has_command=row.has_command)
+    return Pulse(node_id=row.id, is_due=is_old(row.agent_seen_at, now), has_command=row.has_command)
 
 
 def seen(session: Session, beats: Mapping[int, datetime]) -> None:
@@ -203,6 +225,7 @@ def seen(session: Session, beats: Mapping[int, datetime]) -> None:
     """
     if beats:
         session.connection().execute(_SEEN, [{"of_id": node_id, "at": beats[node_id]} for node_id in sorted(beats)])
+<<<<<<< HEAD
 
 
 def heartbeat(speaker: Agent, *, now: datetime) -> None:
@@ -228,6 +251,8 @@ def needs_heartbeat_write(speaker: Agent, *, now: datetime) -> bool:
     if speaker.node is not None:
         return _is_old(speaker.node.agent_seen_at, now)
     return speaker.sighting is not None and _is_old(speaker.sighting.last_seen_at, now)
+=======
+>>>>>>> part-review
 
 
 def report(
@@ -293,7 +318,8 @@ def update(session: Session, vault: Vault, node: Node, uuid: str, body: Mapping[
         raise NotFound("no such command for this machine")
     if row.status not in LIVE:
         return row.status == "cancelled"
-    _seen(node, now)
+    if is_old(node.agent_seen_at, now):
+        node.agent_seen_at = now
     status = body.get("status")
     if status == "running":
         row.progress = _progress(body.get("progress"))

@@ -22,7 +22,6 @@ from appliance.services.vault import Vault
 RELIED_ON = frozenset({"driver", "driver_options", "bmc", "macs", "boot_mode"})
 """What work in progress reads again and again: it stays as it is until the work has ended."""
 
-_ENROL_LOCK = 0x656E726F  # "enro": on PostgreSQL one transaction at a time looks for rivals and then writes
 PAGE_MAX = 1000
 
 
@@ -62,8 +61,6 @@ def bmc_context(node: Node) -> str:
 def _refuse_taken(
     session: Session, *, name: str | None, macs: Sequence[str], bmc: BmcAccess, driver: str, but_not: int | None
 ) -> None:
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(select(func.pg_advisory_xact_lock(_ENROL_LOCK)))
     others = Node.id != (but_not or 0)
     if name is not None and session.scalar(select(Node.id).where(Node.name == name, others)):
         raise Conflict(f"a node named {name!r} exists already", next_step="choose another name")
