@@ -89,50 +89,27 @@ def _inventory(context: Context) -> Response:
     token = _known(context)
     body = read_object(wire.MAX_BODY_BYTES)
     with context.database.write() as session:
-<<<<<<< HEAD
-        speaker = agents.authenticate(session, token, lock=True)
-=======
         speaker = agents.authenticate_to_write(session, token)
->>>>>>> part-review
         agents.report(session, context.vault, speaker, body, policy=context.discovery, now=context.clock())
         announce(session, events.TOPIC)
     return reply({})
 
 
 def _heartbeat(context: Context, beats: "Beats") -> Response:
-<<<<<<< HEAD
-    token = _known(context)
-    read_object(65536)
-    now = context.clock()
-=======
     now, token = context.clock(), _known(context)
     read_object(65536)
->>>>>>> part-review
     with context.database.read() as session:
         pulse = agents.pulse(session, token, now=now)
         sighting = agents.authenticate(session, token).sighting if pulse is None else None
         is_due = sighting is not None and agents.is_old(sighting.last_seen_at, now)
     if pulse is None:
-<<<<<<< HEAD
-        _note_sighted(context, token, now)
-=======
         if is_due:
             with context.database.write() as session:
                 agents.sighting_seen(session, token, now=now)
->>>>>>> part-review
         return reply({"commands": 0})
     if pulse.is_due:
         beats.note(pulse.node_id, now)
     return reply({"commands": int(pulse.has_command)})
-
-
-def _note_sighted(context: Context, token: str, now: datetime) -> None:
-    """A machine that is only sighted lives: written now and then, in its own transaction."""
-    with context.database.read() as session:
-        is_stale = agents.needs_heartbeat_write(agents.authenticate(session, token), now=now)
-    if is_stale:
-        with context.database.write() as session:
-            agents.heartbeat(agents.authenticate(session, token, lock=True), now=now)
 
 
 class Beats:
@@ -192,11 +169,7 @@ def _next(context: Context, token: str, wait_s: int) -> Response:
 
 def _deliver(context: Context, token: str) -> Response:
     with context.database.write() as session:
-<<<<<<< HEAD
-        node = agents.authenticate(session, token, lock=True).node
-=======
         node = agents.authenticate_to_write(session, token).node
->>>>>>> part-review
         row = agents.pending(session, node) if node is not None else None
         if node is None or row is None:
             return nothing()
@@ -208,11 +181,7 @@ def _update(context: Context, uuid: str) -> Response:
     token = _known(context)
     body = read_object(wire.MAX_BODY_BYTES)
     with context.database.write() as session:
-<<<<<<< HEAD
-        node = agents.authenticate(session, token, lock=True).node
-=======
         node = agents.authenticate_to_write(session, token).node
->>>>>>> part-review
         if node is None:
             raise Unavailable("this machine is not enrolled yet")
         cancelled = agents.update(session, context.vault, node, uuid, body, now=context.clock())

@@ -47,11 +47,7 @@ class Agent:
 
 def lookup(session: Session, body: Mapping[str, Any], *, address: str, now: datetime) -> wire.LookupReply:
     """Exchange the boot secret for a session token. The first exchange wins; another one is an alarm."""
-<<<<<<< HEAD
-    holder = holder_of(session, body.get("boot_secret"), lock=True)
-=======
     holder = holder_of(session, body.get("boot_secret"), to_write=True)
->>>>>>> part-review
     if holder.boot_secret_used_at is None:
         _refuse_other_machine(session, holder, address=address, now=now)
         _refuse_unawaited(session, holder, address=address, now=now)
@@ -160,8 +156,6 @@ def authenticate(session: Session, token: str) -> Agent:
     return Agent(node=None, sighting=sighting)
 
 
-<<<<<<< HEAD
-=======
 def authenticate_to_write(session: Session, token: str) -> Agent:
     """As `authenticate`; the node's row is locked first, so that no answer of a machine is lost to another writer."""
     speaker = authenticate(session, token)
@@ -182,7 +176,6 @@ def is_old(seen: datetime | None, now: datetime) -> bool:
     return seen is None or abs(now - seen) > SEEN_EVERY
 
 
->>>>>>> part-review
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pulse:
     """The little that a heartbeat of a node's agent needs. is_due: whether its being seen is worth a write."""
@@ -225,34 +218,6 @@ def seen(session: Session, beats: Mapping[int, datetime]) -> None:
     """
     if beats:
         session.connection().execute(_SEEN, [{"of_id": node_id, "at": beats[node_id]} for node_id in sorted(beats)])
-<<<<<<< HEAD
-
-
-def heartbeat(speaker: Agent, *, now: datetime) -> None:
-    """Note that the agent lives."""
-    if speaker.node is not None:
-        _seen(speaker.node, now)
-    if speaker.sighting is not None and _is_old(speaker.sighting.last_seen_at, now):
-        speaker.sighting.last_seen_at = now
-
-
-def _seen(node: Node, now: datetime) -> None:
-    if _is_old(node.agent_seen_at, now):
-        node.agent_seen_at = now
-
-
-def _is_old(seen: datetime | None, now: datetime) -> bool:
-    """A moment in the future means that the clock was set back: then it is old too."""
-    return seen is None or abs(now - seen) > SEEN_EVERY
-
-
-def needs_heartbeat_write(speaker: Agent, *, now: datetime) -> bool:
-    """Whether `heartbeat` would change anything: most do not, and cost no write."""
-    if speaker.node is not None:
-        return _is_old(speaker.node.agent_seen_at, now)
-    return speaker.sighting is not None and _is_old(speaker.sighting.last_seen_at, now)
-=======
->>>>>>> part-review
 
 
 def report(

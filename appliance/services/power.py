@@ -63,8 +63,10 @@ def carry_out(
         held = flow.active_for(session, node_id)
     if node is None:
         return
+    observed: PowerState | None = None
+    problem: str | None = None
     if held is not None:
-        observed, problem = None, f"{held.kind} began meanwhile; the machine is its own now"
+        problem = f"{held.kind} began meanwhile; the machine is its own now"
     else:
         observed, problem = _switch(connect, node, action)
     with database.write() as session:
