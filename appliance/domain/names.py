@@ -34,8 +34,8 @@ def mac(text: str) -> str:
 
 
 def ip_address(text: str) -> str:
-    """An IPv4 or IPv6 address in canonical text form."""
+    """An IPv4 or IPv6 address in canonical text form. A zone (`%eth0`) is refused: it is free text."""
     try:
-        return str(ipaddress.ip_address(text.strip()))
+        return str(ipaddress.ip_address(text.strip() if len(text) <= 64 and "%" not in text else ""))
     except ValueError as cause:
         raise Invalid(f"{text[:60]!r} is not an IP address", next_step="write it as 10.0.0.7") from cause

@@ -14,12 +14,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from appliance.domain.clock import Clock
 from appliance.flows.lease import Lease, SharedClock
-from appliance.flows.listen import Listener
 from appliance.flows.procedure import Procedure
 from appliance.flows.resources import Resources
 from appliance.flows.runner import Runner
@@ -29,6 +29,9 @@ from appliance.models.database import Database, JsonObject, announce
 from appliance.models.flow import TOPIC
 from appliance.models.flow_queue import Claimed
 from appliance.services import events
+
+if TYPE_CHECKING:
+    from appliance.flows.listen import Listener
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +87,8 @@ class Engine:
         """Join, take over what others left, and begin. Returns when the engine runs."""
         self._begin()
         if not self._database.is_sqlite:
+            from appliance.flows.listen import Listener  # noqa: PLC0415  (psycopg: 6 MB that SQLite does not need)
+
             self._listener = Listener(self._database.engine, self._ring)
             self._listener.start()
         self._alive = [threading.Thread(target=self._work_loop, name=f"flow-{n}") for n in range(self._threads)]

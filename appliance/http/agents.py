@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
@@ -24,12 +25,13 @@ from appliance.services import agents, events
 log = logging.getLogger(__name__)
 
 GATHER_S = 0.5
-POLLS_AT_ONCE = 64
-"""Long polls that may hold a server thread; the rest are answered at once and ask again."""
+SPARE_THREADS = 64
+"""Threads of the door that no long poll may hold: for look-ups, reports and results."""
 
 
 def install(app: Flask, context: Context) -> None:
-    polls, beats = threading.BoundedSemaphore(POLLS_AT_ONCE), Beats(context.database)
+    polls = threading.BoundedSemaphore(polls_at_once(context.config.agent.threads))
+    beats = Beats(context.database)
     routes: list[tuple[str, str, str, Callable[..., Any]]] = [
         ("POST", "/agent/v1/lookup", "lookup", lambda: _lookup(context)),
         ("POST", "/agent/v1/inventory", "inventory", lambda: _inventory(context)),
@@ -40,6 +42,19 @@ def install(app: Flask, context: Context) -> None:
     ]
     for method, rule, name, view in routes:
         app.add_url_rule(rule, name, view, methods=[method])
+
+
+def polls_at_once(threads: int) -> int:
+    """How many agents may wait for a command; the rest are sent away and come again after a pause."""
+    return max(1, threads - SPARE_THREADS, threads // 2)
+
+
+def _known(context: Context) -> str:
+    """The session token, once somebody holds it: a stranger costs neither a body in memory nor a write."""
+    token = bearer()
+    with context.database.read() as session:
+        agents.authenticate(session, token)
+    return token
 
 
 def _peer() -> str:
@@ -62,6 +77,8 @@ def _keeping_alarms(context: Context) -> Iterator[Session]:
 
 def _lookup(context: Context) -> Response:
     body = read_object(65536)
+    with context.database.read() as session:
+        agents.holder_of(session, body.get("boot_secret"))  # a guess costs no write
     answer: wire.LookupReply | None = None
     with _keeping_alarms(context) as session:
         answer = agents.lookup(session, body, address=_peer(), now=context.clock())
@@ -69,24 +86,26 @@ def _lookup(context: Context) -> Response:
 
 
 def _inventory(context: Context) -> Response:
+    token = _known(context)
     body = read_object(wire.MAX_BODY_BYTES)
     with context.database.write() as session:
-        speaker = agents.authenticate_to_write(session, bearer())
+        speaker = agents.authenticate_to_write(session, token)
         agents.report(session, context.vault, speaker, body, policy=context.discovery, now=context.clock())
         announce(session, events.TOPIC)
     return reply({})
 
 
 def _heartbeat(context: Context, beats: "Beats") -> Response:
+    now, token = context.clock(), _known(context)
     read_object(65536)
-    now, token = context.clock(), bearer()
     with context.database.read() as session:
         pulse = agents.pulse(session, token, now=now)
+        sighting = agents.authenticate(session, token).sighting if pulse is None else None
+        is_due = sighting is not None and agents.is_old(sighting.last_seen_at, now)
     if pulse is None:
-        with context.database.write() as session:
-            sighting = agents.authenticate_to_write(session, token).sighting
-            if sighting is not None:
-                sighting.last_seen_at = now
+        if is_due:
+            with context.database.write() as session:
+                agents.sighting_seen(session, token, now=now)
         return reply({"commands": 0})
     if pulse.is_due:
         beats.note(pulse.node_id, now)
@@ -124,7 +143,8 @@ def _command(context: Context, polls: threading.BoundedSemaphore) -> Response:
     wait_s = number("wait", default=0, lowest=0, highest=wire.POLL_WAIT_S)
     token = bearer()
     if not polls.acquire(blocking=False):
-        return _next(context, token, 0)
+        _known(context)
+        raise Unavailable("too many machines wait for work at once")
     try:
         return _next(context, token, wait_s)
     finally:
@@ -132,7 +152,7 @@ def _command(context: Context, polls: threading.BoundedSemaphore) -> Response:
 
 
 def _next(context: Context, token: str, wait_s: int) -> Response:
-    end = context.clock().timestamp() + wait_s
+    end = time.monotonic() + wait_s
     while True:
         with context.database.read() as session:
             speaker = agents.authenticate(session, token)
@@ -141,7 +161,7 @@ def _next(context: Context, token: str, wait_s: int) -> Response:
             found = speaker.node is not None and agents.pending(session, speaker.node) is not None
         if found:
             return _deliver(context, token)
-        left = end - context.clock().timestamp()
+        left = end - time.monotonic()
         if left <= 0:
             return nothing()
         context.database.bells.wait(topic, seen=seen, timeout_s=min(left, 2.0))
@@ -158,9 +178,10 @@ def _deliver(context: Context, token: str) -> Response:
 
 
 def _update(context: Context, uuid: str) -> Response:
+    token = _known(context)
     body = read_object(wire.MAX_BODY_BYTES)
     with context.database.write() as session:
-        node = agents.authenticate_to_write(session, bearer()).node
+        node = agents.authenticate_to_write(session, token).node
         if node is None:
             raise Unavailable("this machine is not enrolled yet")
         cancelled = agents.update(session, context.vault, node, uuid, body, now=context.clock())
@@ -169,8 +190,9 @@ def _update(context: Context, uuid: str) -> Response:
 
 
 def _log(context: Context) -> Response:
+    token = _known(context)
     body = read_object(wire.MAX_BODY_BYTES)
     with context.database.write() as session:
-        speaker = agents.authenticate_to_write(session, bearer())
+        speaker = agents.authenticate(session, token)
         agents.log_lines(session, speaker, body.get("lines"), now=context.clock())
     return nothing()

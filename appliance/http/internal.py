@@ -4,16 +4,16 @@ Not here: any credential, because the socket's permissions are the credential; a
 """
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from typing import Any
 
 from flask import Flask, Response, request
-from sqlalchemy.orm import Session
 
 from appliance.domain import boot as rules
-from appliance.domain import names
+from appliance.domain import names, untrusted
 from appliance.domain.errors import Invalid, NotFound
 from appliance.http.context import Context
 from appliance.http.json_body import nothing, number, read_object, reply
@@ -47,7 +47,7 @@ def _netboot(context: Context) -> Response:
     """The whole picture, or 304 when nothing changed within `wait` seconds. The revision is a hash of the picture."""
     wait_s = number("wait", default=0, lowest=0, highest=WAIT_MAX_S)
     known = request.args.get("revision", "")
-    end = context.clock().timestamp() + wait_s
+    end = time.monotonic() + wait_s
     while True:
         seen = context.database.bells.count(network.NETBOOT_TOPIC)
         with context.database.read() as session:
@@ -60,7 +60,7 @@ def _netboot(context: Context) -> Response:
         revision = network.revision(shown)
         if revision != known:
             return reply({"revision": revision} | shown)
-        left = end - context.clock().timestamp()
+        left = end - time.monotonic()
         if left <= 0:
             return Response(status=304)
         context.database.bells.wait(network.NETBOOT_TOPIC, seen=seen, timeout_s=min(left, 5.0))
@@ -69,18 +69,16 @@ def _netboot(context: Context) -> Response:
 def _plan(context: Context) -> Response:
     body = read_object()
     mac = names.mac(str(body.get("mac", "")))
-    address = str(body["address"]) if body.get("address") else None
+    address = names.ip_address(str(body["address"])) if body.get("address") else None
     firmware, now = str(body.get("firmware", "unknown"))[:16], context.clock()
     policy = context.discovery.discovery
 
-    def decide(session: Session) -> boot.Plan:
-        return boot.plan(session, mac=mac, address=address, firmware=firmware, discovery=policy, now=now)
-
+    asked: dict[str, Any] = {"mac": mac, "address": address, "firmware": firmware, "discovery": policy, "now": now}
     with context.database.read() as session:
-        decided = decide(session) if boot.node_of(session, mac) is not None else None
+        decided = None if boot.is_news(session, **asked) else boot.decide(session, mac=mac, discovery=policy, now=now)
     if decided is None:
         with context.database.write() as session:  # an unknown machine leaves a sighting
-            decided = decide(session)
+            decided = boot.plan(session, **asked)
     action = {rules.Action.AGENT: "boot", rules.Action.LOCAL: "local", rules.Action.IGNORE: "ignore"}[decided.action]
     return reply({"action": action, "why": decided.why, "node": decided.node})
 
@@ -114,14 +112,13 @@ def _file(context: Context) -> Response:
 
 def _call_home(context: Context) -> Response:
     body = read_object()
-    with context.database.write() as session:
-        known = agents.called_home(
-            session,
-            str(body.get("token", "")),
-            address=names.ip_address(str(body.get("address", ""))),
-            now=context.clock(),
-        )
-        announce(session, events.TOPIC)
+    token, address = str(body.get("token", "")), names.ip_address(str(body.get("address", "")))
+    with context.database.read() as session:
+        known = agents.instance_of(session, token) is not None
+    if known:  # a stranger costs no write
+        with context.database.write() as session:
+            known = agents.called_home(session, token, address=address, now=context.clock())
+            announce(session, events.TOPIC)
     if not known:
         raise NotFound("no instance waits with this token")
     return nothing()
@@ -131,32 +128,29 @@ def _events(context: Context) -> Response:
     items = read_object(4 * 1024 * 1024).get("events")
     if not isinstance(items, list) or len(items) > MAX_EVENTS:
         raise Invalid(f"events is a list of at most {MAX_EVENTS} objects")
+    rows = [row for row in (_parsed(item) for item in items) if row is not None]
     with context.database.write() as session:
-        for item in items:
-            _keep_or_skip(session, item)
+        owners = boot.owners(session, {row["mac"] for row in rows if row["mac"]})
+        for row in rows:
+            event.record(session, **row, actor="netboot", node_id=owners.get(row["mac"]))
         announce(session, events.TOPIC)
     return nothing()
 
 
-def _keep_or_skip(session: Session, item: Any) -> None:
-    """One event that cannot be understood must not keep back all that come after it."""
+def _parsed(item: Any) -> dict[str, Any] | None:
+    """An event of netboot, checked. A bad one is dropped alone: netboot repeats a batch until all of it is taken."""
     try:
-        _keep(session, item)
-    except (Invalid, LookupError, TypeError, ValueError, AttributeError, OverflowError) as fault:
-        log.warning("event of netboot left out: %s", fault)
-
-
-def _keep(session: Session, item: dict[str, Any]) -> None:
-    """mac: null when nobody holds a lease for the address that asked."""
-    at = datetime.fromtimestamp(float(item["at"]), tz=UTC)
-    mac = names.mac(str(item["mac"])) if item.get("mac") is not None else None
-    node = boot.node_of(session, mac) if mac is not None else None
-    data = item.get("data")
-    event.record(
-        session, at=at, kind=str(item.get("kind", ""))[:48],
-        actor="netboot", mac=mac, node_id=node.id if node else None, message=str(item.get("message", "")),
-        data=data if isinstance(data, dict) else {},
-    )  # fmt: skip
+        mac, data = item["mac"], item.get("data")
+        return {
+            "at": datetime.fromtimestamp(float(item["at"]), tz=UTC),
+            "kind": untrusted.text(item["kind"], 48),
+            "mac": None if mac is None else names.mac(str(mac)),
+            "message": untrusted.text(item.get("message"), 2000),
+            "data": untrusted.tree(data) if isinstance(data, Mapping) else {},
+        }
+    except (Invalid, KeyError, TypeError, ValueError, OverflowError, OSError) as fault:
+        log.warning("event of netboot dropped fault=%r", fault)
+        return None
 
 
 def _leases(context: Context) -> Response:

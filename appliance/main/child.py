@@ -63,19 +63,21 @@ def main(arguments: list[str]) -> int:
 def prepare(config: Config) -> None:
     """What must hold before control serves. Raises RackwrightError; upgrades the schema when it is older."""
     from appliance.domain.clock import system_clock  # noqa: PLC0415  (netboot never needs these)
-    from appliance.models import schema  # noqa: PLC0415
+    from appliance.models import version  # noqa: PLC0415
     from appliance.models.database import Database  # noqa: PLC0415
-    from appliance.services import setup, tls, vault  # noqa: PLC0415
+    from appliance.services import certificate_names, tls, vault  # noqa: PLC0415
 
     key = vault.Vault.load(config.state)
-    schema.upgrade(config.database_url, config.state)
     database = Database.at(config.database_url)
     try:
+        if not version.is_current(database):
+            database.dispose()
+            import_module("appliance.models.schema").upgrade(config.database_url, config.state)
         with database.read() as session:
             vault.check_canary(session, key)
     finally:
         database.dispose()
-    tls.ensure_server_certificate(config.state, setup.server_names(config), now=system_clock())
+    tls.ensure_server_certificate(config.state, certificate_names.of(config), now=system_clock())
 
 
 def _run(options: argparse.Namespace, config: Config) -> int:

@@ -224,7 +224,7 @@ class Family:
 def _environment() -> dict[str, str]:
     """The children run the code that we run: `python -P` finds an installed package, a checkout needs its path."""
     root = str(Path(appliance.__file__).parent.parent)
-    environment = dict(os.environ)
+    environment = {"MALLOC_ARENA_MAX": "2", **os.environ}  # else each of many threads keeps memory of its own
     if root not in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, environment.get("PYTHONPATH"))))
     return environment

@@ -1,5 +1,6 @@
 """The control process: the HTTP doors, the step engine and the reconcilers, until SIGTERM."""
 
+import gc
 import logging
 import signal
 import threading
@@ -14,8 +15,9 @@ from appliance.domain.values import endpoint
 from appliance.http import app
 from appliance.http.server import BODY_BYTES, Server, TlsServer, UnixServer
 from appliance.main import wiring
-from appliance.services import image_store, setup, tls
-from webui.console import Console
+from appliance.services import certificate_names, image_store, tls
+from webui import console
+from webui.site import Site
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,8 @@ def run(state: Path, *, listen: str | None = None, roles: frozenset[str] = froze
         control.background.submit(control.images.recover)
         control.engine.start()
         control.loop.start()
+    gc.collect()
+    gc.freeze()  # what start-up made stays: later collections need not look at it again
     log.info("control ready roles=%s", ",".join(sorted(roles)))
     stopping.wait()
     _stop(control, servers, roles)
@@ -47,7 +51,7 @@ def _doors(control: wiring.Control, listen: str | None) -> list[Server]:
     config = control.config
     operator_listen = endpoint(listen) if listen else config.api.listen
     operators = tls.ServerContexts(
-        config.state, setup.server_names(config) | {operator_listen.host}, clock=system_clock
+        config.state, certificate_names.of(config) | {operator_listen.host}, clock=system_clock
     )
     agents = tls.ServerContexts(config.state, tls.local_addresses(), clock=system_clock, name="agents")
     return [
@@ -70,14 +74,12 @@ def _operators(control: wiring.Control) -> Flask:
     """The operators' API and the console, on one address."""
     context = control.context
     operators = app.operator_app(context)
-    console = Console(
-        database=context.database,
-        vault=context.vault,
-        images=context.images,
-        clock=context.clock,
-        login_policy=context.login_policy,
-    )
-    operators.register_blueprint(console.blueprint())
+    site = Site(
+        database=context.database, vault=context.vault, images=context.images, clock=context.clock,
+        login_policy=context.login_policy, doctor=context.doctor, connect=context.connect,
+        background=context.background, power_fresh_s=3 * control.config.bmc.sweep_interval_s,
+    )  # fmt: skip
+    operators.register_blueprint(console.blueprint(site))
     return operators
 
 

@@ -14,13 +14,15 @@ from sqlalchemy import Table, bindparam, select
 from sqlalchemy.orm import Session
 
 from agent import wire
+from appliance.domain import boot as rules
+from appliance.domain import untrusted
 from appliance.domain.errors import Invalid, NotFound, Unauthenticated
 from appliance.models import agent_command, event, flow
 from appliance.models.agent_command import AgentCommand
 from appliance.models.columns import UtcTime
 from appliance.models.node import Inventory, Node, Sighting, lock
-from appliance.services import discovery
-from appliance.services.boot import hash_secret
+from appliance.services import discovery, network
+from appliance.services.boot import facts, hash_secret
 from appliance.services.vault import Vault
 
 SECOND_EXCHANGE_GRACE = timedelta(seconds=90)
@@ -30,6 +32,9 @@ SEEN_EVERY = timedelta(seconds=10)
 """Heartbeats write the row at most this often."""
 
 LIVE = ("queued", "running")
+RESULT_BYTES = 64 * 1024
+EVENT_BYTES = 8 * 1024
+AGENT = rules.Action.AGENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,22 +47,18 @@ class Agent:
 
 def lookup(session: Session, body: Mapping[str, Any], *, address: str, now: datetime) -> wire.LookupReply:
     """Exchange the boot secret for a session token. The first exchange wins; another one is an alarm."""
-    secret = body.get("boot_secret")
-    if not isinstance(secret, str) or not 20 <= len(secret) <= 100:
-        raise Unauthenticated("this boot secret is not known")
-    digest = hash_secret(secret)
-    node = session.scalar(select(Node).where(Node.boot_secret_hash == digest))
-    if node is not None:
-        node = lock(session, node.id)
-    holder: Node | Sighting | None = node or session.scalar(select(Sighting).where(Sighting.boot_secret_hash == digest))
-    if holder is None:
-        raise Unauthenticated("this boot secret is not known")
-    _refuse_second_use(session, holder, address=address, now=now)
+    holder = holder_of(session, body.get("boot_secret"), to_write=True)
+    if holder.boot_secret_used_at is None:
+        _refuse_other_machine(session, holder, address=address, now=now)
+        _refuse_unawaited(session, holder, address=address, now=now)
+    else:
+        _refuse_second_use(session, holder, used=holder.boot_secret_used_at, address=address, now=now)
     token = secrets.token_urlsafe(32)
     holder.agent_session_hash = hash_secret(token)
     holder.boot_secret_used_at = holder.boot_secret_used_at or now
     if isinstance(holder, Node):
-        _node_is_alive(session, holder, version=str(body.get("agent_version", ""))[:32], address=address, now=now)
+        version = untrusted.text(body.get("agent_version"), 32)
+        _node_is_alive(session, holder, version=version, address=address, now=now)
     else:
         holder.address, holder.last_seen_at = address, now
     return {
@@ -67,18 +68,64 @@ def lookup(session: Session, body: Mapping[str, Any], *, address: str, now: date
     }
 
 
-def _refuse_second_use(session: Session, holder: Node | Sighting, *, address: str, now: datetime) -> None:
-    used = holder.boot_secret_used_at
-    if used is None:
+def holder_of(session: Session, secret: object, *, to_write: bool = False) -> Node | Sighting:
+    """Whose boot secret this is. to_write: it is locked until the transaction ends. Raises Unauthenticated."""
+    if isinstance(secret, str) and 20 <= len(secret) <= 100:
+        digest = hash_secret(secret)
+        node = session.scalar(select(Node).where(Node.boot_secret_hash == digest))
+        if node is not None and to_write:
+            node = lock(session, node.id)
+        found = node or session.scalar(select(Sighting).where(Sighting.boot_secret_hash == digest))
+        if found is not None:
+            return found
+    raise Unauthenticated("this boot secret is not known")
+
+
+def _refuse_other_machine(session: Session, holder: Node | Sighting, *, address: str, now: datetime) -> None:
+    """Secrets travel in the clear: whoever read one on the wire has an address of its own, leased to its own MAC."""
+    mac = network.lease_holder(session, address, now=now)
+    if mac is None or mac in _macs(session, holder):
         return
+    text = f"{address}, leased to {mac}, presented the boot secret of {_name(holder)}; it was refused"
+    _alarm(session, holder, text, now=now)
+    raise Unauthenticated("this boot secret belongs to another machine")
+
+
+def _refuse_unawaited(session: Session, holder: Node | Sighting, *, address: str, now: datetime) -> None:
+    """A secret is worth no more than a boot would be now: none while the disk belongs to an instance."""
+    if isinstance(holder, Sighting) or rules.choose(facts(holder, now), rules.Discovery.OFF).action is AGENT:
+        return
+    text = f"{address} presented a boot secret of {holder.label}, which is {holder.provision_state}; it was refused"
+    _alarm(session, holder, text, now=now)
+    raise Unauthenticated("no agent is awaited on this machine")
+
+
+def _macs(session: Session, holder: Node | Sighting) -> set[str]:
+    if isinstance(holder, Sighting):
+        return {holder.mac}
+    report = session.get(Inventory, holder.id)
+    return {port.mac for port in holder.ports} | {nic["mac"] for nic in (report.report["nics"] if report else ())}
+
+
+def _name(holder: Node | Sighting) -> str:
+    return holder.label if isinstance(holder, Node) else holder.mac
+
+
+def _alarm(session: Session, holder: Node | Sighting, text: str, *, now: datetime) -> None:
+    node_id, mac = (holder.id, None) if isinstance(holder, Node) else (None, holder.mac)
+    event.record(session, at=now, kind="alarm", actor="agent", message=text, node_id=node_id, mac=mac)
+
+
+def _refuse_second_use(
+    session: Session, holder: Node | Sighting, *, used: datetime, address: str, now: datetime
+) -> None:
     before = holder.agent_address if isinstance(holder, Node) else holder.address
     if now - used <= SECOND_EXCHANGE_GRACE and before == address:
         return
-    node_id = holder.id if isinstance(holder, Node) else None
     text = f"boot session used twice: {address} presented a boot secret that {before} used at {used.isoformat()}"
-    event.record(session, at=now, kind="alarm", actor="agent", node_id=node_id, message=text)
-    if node_id is not None:
-        flow.abort(session, node_id=node_id, reason="boot session used twice", now=now)
+    _alarm(session, holder, text, now=now)
+    if isinstance(holder, Node):
+        flow.abort(session, node_id=holder.id, reason="boot session used twice", now=now)
     raise Unauthenticated("this boot secret was used already")
 
 
@@ -117,6 +164,18 @@ def authenticate_to_write(session: Session, token: str) -> Agent:
     return speaker
 
 
+def sighting_seen(session: Session, token: str, *, now: datetime) -> None:
+    """Note that the agent of a machine lives that is no node yet."""
+    sighting = authenticate(session, token).sighting
+    if sighting is not None:
+        sighting.last_seen_at = now
+
+
+def is_old(seen: datetime | None, now: datetime) -> bool:
+    """Worth a write. A moment in the future means that the clock was set back: then it is old too."""
+    return seen is None or abs(now - seen) > SEEN_EVERY
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pulse:
     """The little that a heartbeat of a node's agent needs. is_due: whether its being seen is worth a write."""
@@ -135,7 +194,8 @@ _PULSE = select(
     .label("has_command"),
 ).where(Node.agent_session_hash == bindparam("digest"))
 _SEEN = (
-    sql_update(cast("Table", Node.__table__))
+    cast("Table", Node.__table__)
+    .update()
     .where(Node.id == bindparam("of_id"))
     .values(agent_seen_at=bindparam("at", type_=UtcTime()))
 )
@@ -148,8 +208,7 @@ def pulse(session: Session, token: str, *, now: datetime) -> Pulse | None:
     row = session.connection().execute(_PULSE, {"digest": hash_secret(token)}).first()
     if row is None:
         return None
-    is_due = row.agent_seen_at is None or now - row.agent_seen_at > SEEN_EVERY
-    return Pulse(node_id=row.id, is_due=is_due, has_command=row.has_command)
+    return Pulse(node_id=row.id, is_due=is_old(row.agent_seen_at, now), has_command=row.has_command)
 
 
 def seen(session: Session, beats: Mapping[int, datetime]) -> None:
@@ -224,7 +283,8 @@ def update(session: Session, vault: Vault, node: Node, uuid: str, body: Mapping[
         raise NotFound("no such command for this machine")
     if row.status not in LIVE:
         return row.status == "cancelled"
-    node.agent_seen_at = now
+    if is_old(node.agent_seen_at, now):
+        node.agent_seen_at = now
     status = body.get("status")
     if status == "running":
         row.progress = _progress(body.get("progress"))
@@ -233,9 +293,11 @@ def update(session: Session, vault: Vault, node: Node, uuid: str, body: Mapping[
         raise Invalid("status is running, done or failed")
     result = body.get("result")
     result = result if isinstance(result, dict) else {}
-    error = str(body.get("error", ""))[:2000] or None if status == "failed" else None
+    error = untrusted.text(body.get("error"), 2000) or None if status == "failed" else None
     if row.name == "inspect" and status == "done":
         result = {"inventory": discovery.check_report(result.get("inventory"))}
+    else:
+        result = _fitting(untrusted.tree(result), RESULT_BYTES)
     seconds = (now - (row.started_at or row.created_at)).total_seconds()
     event.record(
         session, at=now, kind=f"agent.{status}", actor="agent", node_id=node.id, duration_s=seconds,
@@ -249,27 +311,42 @@ def update(session: Session, vault: Vault, node: Node, uuid: str, body: Mapping[
 
 def _small(result: dict[str, Any]) -> dict[str, Any]:
     """Events do without the bulky parts of a result."""
-    return {key: value for key, value in result.items() if key != "inventory"}
+    return _fitting({key: value for key, value in result.items() if key != "inventory"}, EVENT_BYTES)
+
+
+def _fitting(result: dict[str, Any], limit: int) -> dict[str, Any]:
+    """The result, without its largest parts when it is longer than `limit` octets of JSON."""
+    sizes = {key: len(orjson.dumps(value)) + len(key) for key, value in result.items()}
+    for key in sorted(sizes, key=sizes.__getitem__, reverse=True):
+        if sum(sizes.values()) <= limit:
+            break
+        del sizes[key]
+    return {key: result[key] for key in result if key in sizes}
 
 
 def _progress(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         return {}
-    numbers = {
-        key: int(value.get(key) or 0) for key in ("done", "total") if isinstance(value.get(key) or 0, int | float)
+    return {
+        "phase": untrusted.text(value.get("phase"), 40),
+        "unit": untrusted.text(value.get("unit"), 12),
+        "done": _count(value.get("done")),
+        "total": _count(value.get("total")),
+        "message": untrusted.text(value.get("message"), 200),
     }
-    return (
-        {"phase": str(value.get("phase", ""))[:40], "unit": str(value.get("unit", ""))[:12]}
-        | numbers
-        | {"message": str(value.get("message", ""))[:200]}
-    )
+
+
+def _count(value: Any) -> int:
+    """A number of bytes or things; 0 for anything that is none."""
+    is_number = isinstance(value, int | float) and 0 <= value < 2**63
+    return int(value) if is_number else 0
 
 
 def log_lines(session: Session, speaker: Agent, lines: Any, *, now: datetime) -> None:
     """Keep the agent's own log as one event; control characters are dropped."""
     if not isinstance(lines, list) or len(lines) > wire.MAX_LOG_LINES:
         raise Invalid(f"lines is a list of at most {wire.MAX_LOG_LINES} texts")
-    clean = ["".join(c for c in str(line)[: wire.MAX_LINE_CHARS] if c.isprintable()) for line in lines]
+    clean = [untrusted.text(line, wire.MAX_LINE_CHARS) for line in lines]
     if clean and speaker.node is not None:
         event.record(
             session,
@@ -282,13 +359,21 @@ def log_lines(session: Session, speaker: Agent, lines: Any, *, now: datetime) ->
         )
 
 
+def instance_of(session: Session, token: str) -> Node | None:
+    """The node whose instance holds this call-home token."""
+    if not 20 <= len(token) <= 100:
+        return None
+    return session.scalar(select(Node).where(Node.call_home_hash == hash_secret(token)))
+
+
 def called_home(session: Session, token: str, *, address: str, now: datetime) -> bool:
     """An instance says that it is up. The token is good until the instance is undeployed; repeating is harmless."""
-    if not 20 <= len(token) <= 100:
-        return False
-    node = session.scalar(select(Node).where(Node.call_home_hash == hash_secret(token)))
+    node = instance_of(session, token)
     if node is None or lock(session, node.id) is None:
         return False
+    awaiting = flow.active_for(session, node.id)
+    if node.instance_address == address and (awaiting is None or awaiting.wait_for != "call-home"):
+        return True  # said before: a tenant who repeats it fills no event log
     node.instance_address = address
     event.record(
         session,

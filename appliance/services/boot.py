@@ -5,10 +5,11 @@ The secret is 256 random bits, minted per script, kept only as SHA-256, good for
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from appliance.domain import boot as rules
@@ -17,6 +18,9 @@ from appliance.models.node import Node, Port, Sighting
 
 SIGHTING_QUIET_S = 20
 """Repeated questions of one boot within this time count as one sighting."""
+
+SIGHTINGS_MOST = 4096
+"""Kept at most: a flood of invented addresses pushes out the oldest of those that never ran an agent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,18 +47,44 @@ def node_of(session: Session, mac: str) -> Node | None:
     return session.scalar(select(Node).join(Port).where(Port.mac == mac))
 
 
+def owners(session: Session, macs: Collection[str]) -> dict[str, int]:
+    """Which node (its id) each of these MACs belongs to."""
+    if not macs:
+        return {}
+    rows = session.execute(select(Port.mac, Port.node_id).where(Port.mac.in_(macs)))
+    return {row.mac: row.node_id for row in rows}
+
+
+def decide(session: Session, *, mac: str, discovery: rules.Discovery, now: datetime) -> Plan:
+    """The decision for a MAC; writes nothing."""
+    node = node_of(session, mac)
+    decision = rules.choose(facts(node, now), discovery)
+    return Plan(action=decision.action, why=decision.why, node=node.label if node else None)
+
+
 def plan(
     session: Session, *, mac: str, address: str | None, firmware: str, discovery: rules.Discovery, now: datetime
 ) -> Plan:
     """Decide for a MAC, and note an unknown machine as sighted (unless discovery is off)."""
-    node = node_of(session, mac)
-    decision = rules.choose(_facts(node, now), discovery)
-    if node is None and discovery is not rules.Discovery.OFF:
+    decided = decide(session, mac=mac, discovery=discovery, now=now)
+    if decided.node is None and discovery is not rules.Discovery.OFF:
         sight(session, mac=mac, address=address, firmware=firmware, now=now)
-    return Plan(action=decision.action, why=decision.why, node=node.label if node else None)
+    return decided
 
 
-def _facts(node: Node | None, now: datetime) -> rules.KnownNode | None:
+def is_news(
+    session: Session, *, mac: str, address: str | None, firmware: str, discovery: rules.Discovery, now: datetime
+) -> bool:
+    """Whether `plan` would write: firmware asks several times per boot, and most answers are known."""
+    if discovery is rules.Discovery.OFF or node_of(session, mac) is not None:
+        return False
+    row = session.scalar(select(Sighting).where(Sighting.mac == mac))
+    if row is None or abs(now - row.last_seen_at) > timedelta(seconds=SIGHTING_QUIET_S):
+        return True
+    return (address or row.address) != row.address or (firmware or row.firmware) not in (row.firmware, "unknown")
+
+
+def facts(node: Node | None, now: datetime) -> rules.KnownNode | None:
     if node is None:
         return None
     expects = node.boot_expected_until is not None and node.boot_expected_until > now
@@ -65,6 +95,7 @@ def sight(session: Session, *, mac: str, address: str | None, firmware: str, now
     """Insert or refresh the sighting of an unknown MAC."""
     row = session.scalar(select(Sighting).where(Sighting.mac == mac))
     if row is None:
+        _make_room(session)
         row = Sighting(mac=mac, first_seen_at=now, last_seen_at=now, times_seen=1, address=address, firmware=firmware)
         session.add(row)
         session.flush()
@@ -84,6 +115,20 @@ def sight(session: Session, *, mac: str, address: str | None, firmware: str, now
     if firmware not in ("unknown", ""):
         row.firmware = firmware
     return row
+
+
+def _make_room(session: Session) -> None:
+    """Under a flood the oldest goes; a machine whose agent runs here stays."""
+    known = session.scalar(select(func.count()).select_from(Sighting)) or 0
+    if known < SIGHTINGS_MOST:
+        return
+    oldest = (
+        select(Sighting.id)
+        .where(Sighting.agent_session_hash.is_(None))
+        .order_by(Sighting.last_seen_at, Sighting.id)
+        .limit(known - SIGHTINGS_MOST + 1)
+    )
+    session.execute(delete(Sighting).where(Sighting.id.in_(oldest)))
 
 
 def grant(

@@ -1,5 +1,6 @@
 """Unknown machines: what their report must look like, whether they become nodes, and how their BMC becomes ours."""
 
+import ipaddress
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from appliance.domain import names
+from appliance.domain import names, untrusted
 from appliance.domain.boot import Discovery
 from appliance.domain.errors import Conflict, Invalid
 from appliance.models import agent_command, event
@@ -20,8 +21,6 @@ from appliance.services import node_input, nodes
 from appliance.services.vault import Vault
 
 BMC_USER = "rackwright"
-MAX_ITEMS = 256
-MAX_DEPTH = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +35,7 @@ def check_report(report: Any) -> dict[str, Any]:
     """An inventory with its shape, sizes and texts checked; unknown keys are kept, absurd values refused."""
     if not isinstance(report, dict):
         raise Invalid("an inventory is an object")
-    checked: dict[str, Any] = _clean(report, MAX_DEPTH)
+    checked: dict[str, Any] = untrusted.tree(report)
     for key in ("nics", "disks"):
         if not isinstance(checked.get(key), list) or not all(isinstance(item, dict) for item in checked[key]):
             raise Invalid(f"inventory.{key} is a list of objects")
@@ -52,21 +51,6 @@ def check_report(report: Any) -> dict[str, Any]:
     return checked
 
 
-def _clean(value: Any, depth: int) -> Any:
-    """Bounded depth and counts; control characters dropped, because the text will be shown to people."""
-    if depth == 0:
-        raise Invalid("the inventory is nested too deeply")
-    if isinstance(value, str):
-        return "".join(c for c in value[:1000] if c.isprintable())
-    if isinstance(value, list):
-        return [_clean(item, depth - 1) for item in value[:MAX_ITEMS]]
-    if isinstance(value, dict):
-        return {str(key)[:64]: _clean(item, depth - 1) for key, item in list(value.items())[:MAX_ITEMS]}
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    raise Invalid("the inventory holds a value that is not JSON")
-
-
 def consider(session: Session, vault: Vault, sighting: Sighting, *, policy: Policy, now: datetime) -> Node | None:
     """Make a node of a sighted machine when the policy says so. A MAC that another node owns keeps the two apart."""
     if policy.discovery is not Discovery.ENROLL or sighting.report is None:
@@ -77,6 +61,11 @@ def consider(session: Session, vault: Vault, sighting: Sighting, *, policy: Poli
     if owner is not None:
         text = f"machine {sighting.mac} reports a MAC address that belongs to {owner.label}; it was not enrolled"
         event.record(session, at=now, kind="alarm", actor="agent", node_id=owner.id, mac=sighting.mac, message=text)
+        return None
+    others = select(Sighting.mac).where(Sighting.mac.in_(macs[1:]), Sighting.agent_session_hash.is_not(None))
+    if rival := session.scalar(others.limit(1)):
+        text = f"machine {sighting.mac} reports {rival}, on which an agent of its own runs; it was not enrolled"
+        event.record(session, at=now, kind="alarm", actor="agent", mac=sighting.mac, message=text)
         return None
     wish = node_input.NewNode(
         name=_free_name(session, sighting.mac), driver="ipmi" if report.get("bmc") else "manual", macs=macs,
@@ -123,7 +112,11 @@ def bmc_was_set_up(
     if row.secret_params is None or not result.get("address"):
         return
     password = orjson.loads(vault.open(row.secret_params, f"node:{node.uuid}:command"))["password"]
-    address = names.ip_address(str(result["address"]))
+    address = _bmc_address(str(result["address"]))
+    if address is None:
+        text = "the agent named a BMC address that no BMC can have; access was not stored"
+        event.record(session, at=now, kind="alarm", actor="agent", node_id=node.id, message=text)
+        return
     same = select(Node).where(Node.bmc_address == address, Node.driver == node.driver, Node.id != node.id)
     other = session.scalars(same.limit(1)).first()
     if other is not None:
@@ -139,3 +132,13 @@ def bmc_was_set_up(
         node_id=node.id,
         message=f"BMC found in-band at {address}; our account made",
     )
+
+
+def _bmc_address(text: str) -> str | None:
+    """The address when a BMC may have it: a machine that lies must not make us log in to ourselves or to a group."""
+    try:
+        address = ipaddress.ip_address(names.ip_address(text))
+    except Invalid:
+        return None
+    is_odd = address.is_loopback or address.is_unspecified or address.is_multicast or address.is_link_local
+    return None if is_odd or address.is_reserved else str(address)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from appliance.models.event import Event
@@ -29,7 +29,7 @@ def labels(session: Session, rows: Iterable[Event | Flow]) -> dict[int, str]:
 
 def of_node(session: Session, node: Node, *, after: int, limit: int) -> list[Event]:
     """Events of a node in order, with what its MAC addresses did on the network (also before it was a node)."""
-    return list(session.scalars(select(Event).where(_mine(node), Event.id > after).order_by(Event.id).limit(limit)))
+    return _following(session, select(Event).where(_mine(node)), after, limit)
 
 
 def _mine(node: Node) -> ColumnElement[bool]:
@@ -41,4 +41,17 @@ def stream(session: Session, *, after: int, limit: int, node: Node | None) -> li
     """Events after an id; all, or one node's."""
     if node is not None:
         return of_node(session, node, after=after, limit=limit)
-    return list(session.scalars(select(Event).where(Event.id > after).order_by(Event.id).limit(limit)))
+    return _following(session, select(Event), after, limit)
+
+
+# PostgreSQL gives an id out before the commit, so a later one may be seen before an earlier one. Whoever reads on from
+# the last id would never see the earlier: so events are shown once no older transaction runs any more.
+_SETTLED = text(
+    "age(event.xmin) > age((pg_snapshot_xmin(pg_current_snapshot())::text::numeric % 4294967296)::text::xid)"
+)
+
+
+def _following(session: Session, query: Select[Event], after: int, limit: int) -> list[Event]:
+    if session.get_bind().dialect.name == "postgresql":
+        query = query.where(_SETTLED)
+    return list(session.scalars(query.where(Event.id > after).order_by(Event.id).limit(limit)))

@@ -2,21 +2,24 @@
 
 import hashlib
 import ipaddress
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import delete as sql_delete
-from sqlalchemy import select
+from sqlalchemy import insert, or_, select
 from sqlalchemy.orm import Session
 
-from appliance.domain import names
+from appliance.domain import names, untrusted
 from appliance.domain.errors import Conflict, Invalid, NotFound
 from appliance.models import event
 from appliance.models.database import announce
 from appliance.models.network import Lease, Subnet
 from appliance.models.node import Node, Port
+
+log = logging.getLogger(__name__)
 
 NETBOOT_TOPIC = "netboot"
 FIELDS = frozenset({"name", "cidr", "pool", "interface", "gateway", "domain", "lease_s"})
@@ -143,26 +146,36 @@ def _subnet_picture(subnet: Subnet, owned: Sequence[Any]) -> dict[str, Any]:
 
 def store_leases(session: Session, leases: Sequence[Mapping[str, Any]]) -> None:
     """Replace our copy of the given leases; the book itself is netboot's."""
-    for item in leases[:2000]:
-        address, mac = names.ip_address(str(item["address"])), names.mac(str(item["mac"]))
-        session.execute(sql_delete(Lease).where((Lease.address == address) | (Lease.mac == mac)))
-        hostname = str(item["hostname"])[:63] if item.get("hostname") else None
-        session.add(
-            Lease(
-                address=address,
-                mac=mac,
-                hostname=hostname,
-                subnet=str(item["subnet"])[:63],
-                expires_at=datetime.fromtimestamp(float(item["expires_at"]), tz=UTC),
-            )
-        )
-        session.flush()
+    latest: dict[str, dict[str, Any]] = {}
+    for row in filter(None, map(_lease, leases)):
+        latest.pop(row["mac"], None)
+        latest[row["mac"]] = row
+    by_address = {row["address"]: row for row in latest.values()}
+    gone = or_(Lease.address.in_(by_address), Lease.mac.in_(latest))
+    if by_address:
+        session.execute(sql_delete(Lease).where(gone))
+        session.execute(insert(Lease), list(by_address.values()))
+
+
+def _lease(item: Any) -> dict[str, Any] | None:
+    """A lease of netboot, checked. A bad one is dropped alone: netboot repeats a batch until all of it is taken."""
+    try:
+        return {
+            "address": names.ip_address(str(item["address"])),
+            "mac": names.mac(str(item["mac"])),
+            "hostname": untrusted.text(item.get("hostname"), 63) or None,
+            "subnet": untrusted.text(item["subnet"], 63),
+            "expires_at": datetime.fromtimestamp(float(item["expires_at"]), tz=UTC),
+        }
+    except (Invalid, KeyError, TypeError, ValueError, OverflowError, OSError, AttributeError) as fault:
+        log.warning("lease of netboot dropped fault=%r", fault)
+        return None
 
 
 def leases(session: Session) -> Sequence[Lease]:
     return list(session.scalars(select(Lease).order_by(Lease.address)))
 
 
-def lease_holder(session: Session, address: str) -> str | None:
-    """The MAC that last leased an address, if any."""
-    return session.scalar(select(Lease.mac).where(Lease.address == address))
+def lease_holder(session: Session, address: str, *, now: datetime) -> str | None:
+    """The MAC that holds an address now, as far as netboot told us."""
+    return session.scalar(select(Lease.mac).where(Lease.address == address, Lease.expires_at > now))

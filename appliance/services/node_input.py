@@ -26,14 +26,18 @@ CHANGEABLE = frozenset(
 )
 
 
+BMC_PARTS = frozenset({"address", "udp_port", "username", "password"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BmcAccess:
-    """Where the BMC is and how to log in; password None = not known yet."""
+    """Where the BMC is and how to log in; password None = not known yet. given: the parts that somebody named."""
 
     address: str | None = None
     udp_port: int = 623
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    given: frozenset[str] = BMC_PARTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +109,7 @@ def _mapping(body: Mapping[str, Any], key: str) -> dict[str, Any]:
 def _bmc(value: Any) -> BmcAccess:
     if value is None:
         return BmcAccess()
-    if not isinstance(value, dict) or set(value) - {"address", "udp_port", "username", "password"}:
+    if not isinstance(value, dict) or set(value) - BMC_PARTS:
         raise Invalid("bmc is an object with address, udp_port, username and password")
     port = value.get("udp_port", 623)
     if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535:
@@ -119,4 +123,5 @@ def _bmc(value: Any) -> BmcAccess:
         udp_port=port,
         username=_text(value, "username"),
         password=password,
+        given=frozenset(value),
     )

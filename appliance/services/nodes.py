@@ -4,23 +4,24 @@ Not here: verbs that move a node through its life (services.lifecycle) and anyth
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from appliance.domain.errors import Ambiguous, Conflict, NotFound
-from appliance.models import event
+from appliance.domain.errors import Ambiguous, Conflict, Invalid, NodeLocked, NotFound
+from appliance.domain.lifecycle import DELETABLE, State, Verb, verbs_from
+from appliance.models import event, flow
 from appliance.models.database import take_turns
 from appliance.models.node import Inventory, Node, Port, Sighting, lock
 from appliance.services.node_input import BOOT_MODES, BmcAccess, NewNode
 from appliance.services.vault import Vault
 
-DELETABLE = frozenset(
-    {"enroll", "manageable", "available", "inspect failed", "clean failed", "deploy failed", "adopt failed", "error"}
-)
+RELIED_ON = frozenset({"driver", "driver_options", "bmc", "macs", "boot_mode"})
+"""What work in progress reads again and again: it stays as it is until the work has ended."""
+
 PAGE_MAX = 1000
 
 
@@ -47,6 +48,8 @@ def set_bmc(node: Node, vault: Vault, access: BmcAccess) -> None:
     """Store BMC access; the password is sealed for this node alone."""
     node.bmc_address, node.bmc_udp_port, node.bmc_username = access.address, access.udp_port, access.username
     node.bmc_verified_at = None
+    if access.address is None:
+        node.bmc_secret = None
     if access.password is not None:
         node.bmc_secret = vault.seal(access.password.encode(), bmc_context(node))
 
@@ -85,16 +88,27 @@ def _refuse_taken(
 
 
 def _adopt_sightings(session: Session, node: Node) -> None:
-    """A sighted machine becomes this node: its running agent session moves over, its sighting goes."""
-    for row in session.scalars(select(Sighting).where(Sighting.mac.in_([port.mac for port in node.ports]))):
-        node.agent_session_hash = row.agent_session_hash or node.agent_session_hash
-        node.boot_secret_hash = row.boot_secret_hash or node.boot_secret_hash
+    """A sighted machine becomes this node: its running agent moves over, its sighting goes.
+
+    The boot secret moves with the moment of its use, so that it stays good for one exchange. Of several sightings the
+    one whose agent was heard of last is taken; the sessions and secrets of the others are void.
+    """
+    macs = [port.mac for port in node.ports]
+    found = sorted(
+        session.scalars(select(Sighting).where(Sighting.mac.in_(macs))),
+        key=lambda row: (row.agent_session_hash is not None, row.last_seen_at),
+    )
+    for row in found:
         node.appliance_address = row.appliance_address or node.appliance_address
-        if row.agent_session_hash:
-            node.agent_address, node.agent_seen_at = row.address, row.last_seen_at
         if node.boot_mode is None and row.firmware in BOOT_MODES:
             node.boot_mode = row.firmware
         session.delete(row)
+    if found:
+        last = found[-1]
+        node.boot_secret_hash, node.boot_secret_used_at = last.boot_secret_hash, last.boot_secret_used_at
+        node.agent_session_hash = last.agent_session_hash
+        if last.agent_session_hash:
+            node.agent_address, node.agent_seen_at = last.address, last.last_seen_at
 
 
 def _flush(session: Session) -> None:
@@ -176,8 +190,10 @@ def counts(session: Session) -> dict[str, int]:
 def change(
     session: Session, vault: Vault, node: Node, wish: NewNode, given: frozenset[str], *, actor: str, now: datetime
 ) -> Node:
-    """Apply the fields named in `given`; the rest of the wish is ignored."""
-    bmc = wish.bmc if "bmc" in given else BmcAccess(address=node.bmc_address, udp_port=node.bmc_udp_port)
+    """Apply the fields named in `given`; the rest of the wish is ignored. Raises NodeLocked, Conflict, Invalid."""
+    if given & RELIED_ON:
+        _refuse_held(session, node, f"{', '.join(sorted(given & RELIED_ON))} cannot change now")
+    bmc = _merged(node, wish.bmc if "bmc" in given else BmcAccess(given=frozenset()))
     driver = wish.driver if "driver" in given else node.driver
     _refuse_taken(
         session, name=wish.name if "name" in given else None, macs=wish.macs if "macs" in given else (), bmc=bmc,
@@ -188,7 +204,7 @@ def change(
     for mapping in given & {"properties", "extra", "driver_options"}:
         setattr(node, mapping, dict(getattr(wish, mapping)))
     if "bmc" in given:
-        set_bmc(node, vault, wish.bmc)
+        set_bmc(node, vault, bmc)
     if "macs" in given:
         kept = {port.mac: port for port in node.ports}
         node.ports = [kept.get(mac) or Port(mac=mac, created_at=now) for mac in dict.fromkeys(wish.macs)]
@@ -205,13 +221,39 @@ def change(
     return node
 
 
+def _merged(node: Node, wish: BmcAccess) -> BmcAccess:
+    """What was named, on top of what is stored. A stored password never goes to another address."""
+    stored = {"address": node.bmc_address, "udp_port": node.bmc_udp_port, "username": node.bmc_username}
+    wanted = stored | {key: getattr(wish, key) for key in stored if key in wish.given}
+    moves = any(wanted[key] != stored[key] for key in ("address", "udp_port"))
+    if moves and wanted["address"] is not None and node.bmc_secret is not None and wish.password is None:
+        raise Invalid(
+            "bmc.password is needed with another BMC address or port",
+            why="the stored password belongs to the BMC that it was given for",
+            next_step=f"rackwright node set {node.label} --bmc ADDRESS --username USER --password-file FILE",
+        )
+    return replace(wish, **wanted)
+
+
+def _refuse_held(session: Session, node: Node, what: str) -> None:
+    held = flow.active_for(session, node.id)
+    if held is not None:
+        raise NodeLocked(
+            f"{node.label} is held by {held.kind}: {what}", next_step=f"rackwright node abort {node.label}"
+        )
+
+
 def delete(session: Session, node: Node, *, actor: str, now: datetime) -> None:
-    """Forget a node. Refused while it holds an instance or while work is going on, unless it is in maintenance."""
-    if node.provision_state not in DELETABLE and not node.maintenance:
+    """Forget a node. Refused while work holds it, and while it holds an instance unless it is in maintenance."""
+    _refuse_held(session, node, "it cannot be deleted now")
+    state = State(node.provision_state)
+    if state not in DELETABLE and not node.maintenance:
+        verbs = verbs_from(state)
+        verb = next((verb for verb in (Verb.UNDEPLOY, Verb.MANAGE, Verb.ABORT) if verb in verbs), "show")
         raise Conflict(
             f"{node.label} is {node.provision_state}; it cannot be deleted now",
             why="a machine with an instance or with work in progress is not forgotten",
-            next_step=f"rackwright node undeploy {node.label}",
+            next_step=f"rackwright node {verb} {node.label}",
         )
     event.record(
         session, at=now, kind="node.deleted", actor=actor, message=f"{node.label} deleted", data={"uuid": node.uuid}
@@ -221,6 +263,8 @@ def delete(session: Session, node: Node, *, actor: str, now: datetime) -> None:
 
 def set_maintenance(session: Session, node: Node, *, on: bool, reason: str | None, actor: str, now: datetime) -> None:
     node.maintenance, node.maintenance_reason, node.updated_at = on, (reason or None) if on else None, now
+    # From here it is somebody's wish: a BMC that answers again must not end it (appliance.worker.power_sync).
+    node.fault, node.power_failures = None, 0
     what = f"maintenance on: {reason or 'no reason given'}" if on else "maintenance off"
     event.record(session, at=now, kind="node.maintenance", actor=actor, node_id=node.id, message=what)
 

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -11,7 +11,7 @@ from appliance.domain.clock import Clock
 from appliance.domain.errors import NodeLocked
 from appliance.models import event, flow
 from appliance.models.database import Database
-from appliance.models.node import Node
+from appliance.models.node import Node, lock
 from bmc.api import Bmc
 from bmc.errors import BmcError
 from bmc.types import PowerAction, PowerState
@@ -27,6 +27,8 @@ TARGET: dict[PowerAction, PowerState] = {
 }
 CONFIRM_S = 60.0
 CONFIRM_EVERY_S = 1.0
+FORGOTTEN_S = 180.0
+"""A wish that is older was left by a crash: nobody carries it out any more (appliance.worker.power_sync ends it)."""
 
 
 def ask(session: Session, node: Node, action: PowerAction, *, actor: str, now: datetime) -> None:
@@ -37,10 +39,19 @@ def ask(session: Session, node: Node, action: PowerAction, *, actor: str, now: d
             f"{node.label} is held by {held.kind}; its power is not yours now",
             next_step=f"rackwright node abort {node.label}",
         )
+    if is_under_way(node, now):
+        raise NodeLocked(
+            f"{node.label} is being switched already", next_step=f"wait, then rackwright node power status {node.label}"
+        )
     node.target_power_state, node.updated_at = TARGET[action].value, now
     event.record(
         session, at=now, kind="power.ask", actor=actor, node_id=node.id, message=f"power {action.value} requested"
     )
+
+
+def is_under_way(node: Node, now: datetime) -> bool:
+    """Whether somebody's wish is being carried out right now."""
+    return node.target_power_state is not None and abs(now - node.updated_at) < timedelta(seconds=FORGOTTEN_S)
 
 
 def carry_out(
@@ -49,20 +60,29 @@ def carry_out(
     """Ask the BMC, read back until it is so, and write down what was observed, never what was hoped."""
     with database.read() as session:
         node = session.get(Node, node_id)
+        held = flow.active_for(session, node_id)
     if node is None:
         return
-    problem: str | None = None
     observed: PowerState | None = None
+    problem: str | None = None
+    if held is not None:
+        problem = f"{held.kind} began meanwhile; the machine is its own now"
+    else:
+        observed, problem = _switch(connect, node, action)
+    with database.write() as session:
+        _conclude(session, node_id, action, observed=observed, problem=problem, now=clock())
+
+
+def _switch(connect: Callable[[Node], Bmc], node: Node, action: PowerAction) -> tuple[PowerState | None, str | None]:
+    """What was observed in the end, and what went wrong."""
     try:
         bmc = connect(node)
         bmc.power(action)
         observed = _settled(bmc, TARGET[action])
     except BmcError as error:
-        problem = str(error)
-    if problem is None and observed is not TARGET[action]:
-        problem = f"power state did not change to {TARGET[action].value} in {CONFIRM_S:.0f} s"
-    with database.write() as session:
-        _conclude(session, node_id, action, observed=observed, problem=problem, now=clock())
+        return None, str(error)
+    is_done = observed is TARGET[action]
+    return observed, None if is_done else f"power state did not change to {TARGET[action].value} in {CONFIRM_S:.0f} s"
 
 
 def _settled(bmc: Bmc, wanted: PowerState) -> PowerState:
@@ -83,7 +103,7 @@ def _conclude(
     problem: str | None,
     now: datetime,
 ) -> None:
-    node = session.get(Node, node_id)
+    node = lock(session, node_id)
     if node is None:
         return
     node.target_power_state = None

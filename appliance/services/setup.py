@@ -10,7 +10,6 @@ import fcntl
 import json
 import os
 import secrets
-import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -32,7 +31,7 @@ from appliance.models import schema
 from appliance.models.database import Database
 from appliance.models.identity import User
 from appliance.models.setting import Setting
-from appliance.services import identity, joining, tls
+from appliance.services import certificate_names, identity, joining, tls
 from appliance.services.files import write_durably
 from appliance.services.vault import Vault, new_key_text, plant_canary
 
@@ -103,7 +102,7 @@ def init(
             write_durably(places.master_key, new_key_text().encode(), mode=0o600)
         now = clock()
         tls.create_ca(state, secrets.token_hex(4), now)
-        tls.ensure_server_certificate(state, server_names(config), now=now)
+        tls.ensure_server_certificate(state, certificate_names.of(config), now=now)
         url = f"https://{_reachable(config.api.listen)}"
         if join is None:
             _make_database(config, password, may_ask_change=given is None, now=now)
@@ -120,13 +119,6 @@ def init(
         clouds=places.clouds,
         was_resumed=was_resumed,
     )
-
-
-def server_names(config: Config) -> frozenset[str]:
-    """What the operators' certificate must hold: this machine's name, the listening address(es), extra names."""
-    listen = config.api.listen
-    own = tls.local_addresses() if listen.is_any else {listen.host}
-    return frozenset({_host_name(), *own, *config.api.names})
 
 
 def write_clouds(state: Path, url: str, password: str) -> None:
@@ -279,13 +271,6 @@ def _reachable(listen: Endpoint) -> Endpoint:
     if not listen.is_any:
         return listen
     return Endpoint("::1" if ":" in listen.host else "127.0.0.1", listen.port)
-
-
-def _host_name() -> str:
-    try:
-        return str(host_names([socket.gethostname()])[0])
-    except BadValue:
-        return "localhost"
 
 
 _TEMPLATE = """\

@@ -14,9 +14,11 @@ from sqlalchemy.orm import Session
 
 from appliance.domain import power as rules
 from appliance.domain.clock import Clock
+from appliance.domain.errors import RackwrightError
 from appliance.models import event, flow
 from appliance.models.database import Database
-from appliance.models.node import Node
+from appliance.models.node import Node, lock
+from appliance.services import power
 from bmc.errors import BmcError
 from bmc.types import BmcTarget, PowerState
 
@@ -40,7 +42,7 @@ def sweep(
 ) -> int:
     """One round over all managed nodes. Returns how many rows changed."""
     with database.read() as session:
-        wanted = [(target_of(node), Known(node_id=node.id, version=node.version)) for node in _candidates(session)]
+        wanted = list(_targets(_candidates(session, clock()), target_of))
     known = {(target.driver, target.address, target.udp_port): row for target, row in wanted}
     changed = 0
     for target, answer in ask([target for target, _row in wanted]):
@@ -50,7 +52,16 @@ def sweep(
     return changed
 
 
-def _candidates(session: Session) -> Iterator[Node]:
+def _targets(nodes: Iterable[Node], target_of: Callable[[Node], BmcTarget]) -> Iterator[tuple[BmcTarget, Known]]:
+    """A node whose secret does not open is left out, and the others are asked."""
+    for node in nodes:
+        try:
+            yield target_of(node), Known(node_id=node.id, version=node.version)
+        except RackwrightError as fault:
+            log.warning("power state not asked node=%s fault=%s", node.label, fault)
+
+
+def _candidates(session: Session, now: datetime) -> Iterator[Node]:
     """Managed nodes that nobody works on. Manual maintenance is left alone; maintenance by our own fault is watched."""
     held = select(flow.Flow.node_id).where(flow.Flow.status == "active")
     query = select(Node).where(
@@ -60,7 +71,7 @@ def _candidates(session: Session) -> Iterator[Node]:
         Node.id.not_in(held),
     )
     for node in session.scalars(query):
-        if not node.maintenance or node.fault == rules.POWER_FAILURE:
+        if not power.is_under_way(node, now) and (not node.maintenance or node.fault == rules.POWER_FAILURE):
             yield node
 
 
@@ -74,8 +85,10 @@ def _apply(
         decision = rules.decide(_reading(node, observed), policy)
         if isinstance(decision, rules.Agree) and not decision.recovered and node.power_failures == 0:
             return False
+        if isinstance(decision, rules.Suspect) and node.fault == rules.POWER_FAILURE:
+            return False  # set aside already: one more silence is no news
     with database.write() as session:
-        node = session.get(Node, known.node_id)
+        node = lock(session, known.node_id)
         if node is None or node.version != known.version or flow.active_for(session, known.node_id) is not None:
             return False
         _carry_out(session, node, decision, observed, now)

@@ -111,10 +111,12 @@ def import_(
 @verb("rackwright image build debian-12", data=True)
 @click.argument("recipe", type=click.Choice(RECIPES))
 @click.option("--name", metavar="NAME", help="What to call it; the recipe's name unless said.")
+@click.option("--kernel", type=click.Choice(("cloud", "generic")), default="cloud", show_default=True,
+              help="generic has the drivers of real servers; cloud is small and for virtual machines.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Keep the raw image there; then nothing is uploaded.")  # fmt: skip
 @click.option("--cache", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where builds are kept.")
-def build(inv: Invocation, *, recipe: str, name: str | None, out: Path | None, cache: Path | None) -> None:
+def build(inv: Invocation, *, recipe: str, name: str | None, kernel: str, out: Path | None, cache: Path | None) -> None:
     """Build a disk image on this machine from Debian packages, and upload it. Needs root.
 
     A build with the same recipe and package lists is taken from the cache.
@@ -122,14 +124,14 @@ def build(inv: Invocation, *, recipe: str, name: str | None, out: Path | None, c
     needs_root("building an image", f"rackwright image build {recipe}")
     if out is None:
         inv.client()  # not logged in? Better known before the build than after it.
-    from images import debian, tools
+    from images import debian, debian_recipe, tools
     from images.errors import ImageError
 
     kept = cache or cache_directory(inv) / "images"
     kept.mkdir(parents=True, exist_ok=True)
     target = out or kept / f"{recipe}.upload.raw"
     try:
-        built = debian.build(target, kept, release=recipe, report=inv.note)
+        built = debian.build(target, kept, release=recipe, kernel=debian_recipe.Kernel(kernel), report=inv.note)
     except (tools.ToolFailed, tools.ToolMissing, ImageError, OSError) as cause:
         target.unlink(missing_ok=True)
         raise Failure(f"{recipe} could not be built", why=str(cause), kind="build-failed") from cause

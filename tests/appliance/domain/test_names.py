@@ -39,3 +39,9 @@ def test_any_text_is_a_name_or_refused_never_another_error(text):
     for grammar in (names.hostname, names.mac, names.ip_address):
         with contextlib.suppress(Invalid):
             assert grammar(grammar(text)) == grammar(text)
+
+
+@pytest.mark.parametrize("text", ["fe80::1%\x1b[2J", "fe80::1%" + "x" * 10_000, "1" * 100])
+def test_an_address_carries_no_free_text(text):
+    with pytest.raises(Invalid):
+        names.ip_address(text)

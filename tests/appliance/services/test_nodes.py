@@ -1,9 +1,13 @@
 """Creating, finding, changing and forgetting nodes."""
 
+import threading
+
 import pytest
 from sqlalchemy import select
 
-from appliance.domain.errors import Conflict, Invalid, NotFound
+from appliance.domain.errors import Conflict, Invalid, NodeLocked, NotFound
+from appliance.domain.lifecycle import MOVES, State, Verb
+from appliance.models import flow
 from appliance.models.node import Node, Sighting
 from appliance.services import node_input, nodes
 from tests.fakes.rack import MAC, NOW, vault, wish
@@ -108,3 +112,111 @@ def test_bad_input_names_the_field(body, said):
     with pytest.raises(Invalid) as refusal:
         node_input.parse(body)
     assert said in str(refusal.value)
+
+
+# Changes while something depends on the old value -------------------------------------------------------------------
+
+
+def patch(database, body, ref="n1"):
+    parsed, given = node_input.parse(body, partial=True)
+    with database.write() as session:
+        return nodes.change(session, vault(), nodes.fetch(session, ref), parsed, given, actor="ann", now=NOW)
+
+
+def working(database, node):
+    with database.write() as session:
+        flow.enqueue(session, kind="deploy", node_id=node.id, data={}, now=NOW)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"bmc": {"username": "root", "password": "x"}}, {"driver": "fake"}, {"macs": []}, {"driver_options": {}},
+     {"boot_mode": "uefi"}],
+)  # fmt: skip
+def test_what_running_work_relies_on_does_not_change(database, body):
+    working(database, create(database))
+    with pytest.raises(NodeLocked) as refusal:
+        patch(database, body)
+    assert "abort" in refusal.value.next_step
+    assert patch(database, {"rack": "r01", "extra": {"a": 1}}).rack == "r01"
+
+
+def test_a_new_password_leaves_the_address_alone(database):
+    create(database)
+    node = patch(database, {"bmc": {"password": "new-canary"}})
+    assert (node.bmc_address, node.bmc_username) == ("10.77.0.201", "admin")
+    assert vault().open(node.bmc_secret, nodes.bmc_context(node)) == b"new-canary"
+
+
+@pytest.mark.parametrize("bmc", [{"address": "10.9.9.9"}, {"udp_port": 9623}])
+def test_a_stored_password_is_not_sent_to_another_bmc(database, bmc):
+    """Who may change an address must not learn the password by it."""
+    create(database)
+    with pytest.raises(Invalid) as refusal:
+        patch(database, {"bmc": bmc})
+    assert "password" in str(refusal.value)
+    assert patch(database, {"bmc": bmc | {"password": "its-own"}}).bmc_address is not None
+
+
+def test_without_a_bmc_no_password_is_kept(database):
+    create(database)
+    node = patch(database, {"driver": "manual", "bmc": None})
+    assert (node.bmc_address, node.bmc_secret, node.bmc_username) == (None, None, None)
+
+
+@pytest.mark.parametrize("maintenance", [False, True])
+def test_a_node_that_work_holds_is_not_forgotten(database, maintenance):
+    node = create(database)
+    working(database, node)
+    with database.write() as session:
+        nodes.fetch(session, "n1").maintenance = maintenance
+    with database.write() as session, pytest.raises(NodeLocked) as refusal:
+        nodes.delete(session, nodes.fetch(session, "n1"), actor="ann", now=NOW)
+    assert "abort" in refusal.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("state", "verb"),
+    [("active", "undeploy"), ("deploy failed", "undeploy"), ("error", "undeploy"), ("clean failed", "manage"),
+     ("inspect failed", "manage")],
+)  # fmt: skip
+def test_the_way_to_a_deletion_is_named_and_legal(database, state, verb):
+    create(database)
+    with database.write() as session:
+        nodes.fetch(session, "n1").provision_state = state
+    with database.write() as session, pytest.raises(Conflict) as refusal:
+        nodes.delete(session, nodes.fetch(session, "n1"), actor="ann", now=NOW)
+    assert refusal.value.next_step == f"rackwright node {verb} n1"
+    assert (State(state), Verb(verb)) in MOVES
+
+
+def test_maintenance_by_hand_is_not_ended_by_a_bmc_that_answers_again(database):
+    create(database)
+    with database.write() as session:
+        node = nodes.fetch(session, "n1")
+        node.maintenance, node.fault, node.power_failures = True, "power failure", 3
+        nodes.set_maintenance(session, node, on=True, reason="fan", actor="ann", now=NOW)
+        assert node.fault is None
+        nodes.set_maintenance(session, node, on=False, reason=None, actor="ann", now=NOW)
+        assert (node.maintenance, node.fault, node.power_failures) == (False, None, 0)
+
+
+def test_of_two_who_enroll_the_same_machine_at_once_one_is_told(database):
+    """On PostgreSQL both look before either has written."""
+    start, told = threading.Barrier(2), []
+
+    def enroll():
+        start.wait(10)
+        try:
+            create(database)
+        except Conflict as refusal:
+            told.append(refusal)
+
+    threads = [threading.Thread(target=enroll) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(told) == 1
+    with database.read() as session:
+        assert len(session.scalars(select(Node)).all()) == 1

@@ -1,8 +1,11 @@
 """/v1/nodes as a client sees it."""
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.event import listen
 
 from appliance.http.app import operator_app
+from appliance.models.node import Node
 
 NODE = {"name": "n1", "driver": "fake", "macs": ["52:54:00:77:00:01"]}
 CANARY = "hunter2-canary"
@@ -165,3 +168,45 @@ def test_maintenance_is_set_and_ended(operators):
     operators.post("/v1/nodes", json=NODE)
     assert operators.put("/v1/nodes/n1/maintenance", json={"reason": "fan"}).get_json()["maintenance_reason"] == "fan"
     assert operators.delete("/v1/nodes/n1/maintenance").get_json()["maintenance"] is False
+
+
+def test_a_list_says_what_nodes_wait_for_in_as_many_queries_for_many_as_for_one(appliance, operators):
+    for number in range(6):
+        wish = {"name": f"n{number}", "driver": "fake", "macs": [f"02:00:00:00:00:0{number}"]}
+        operators.post("/v1/nodes", json=wish)
+    operators.post("/v1/nodes/n3/manage")
+    operators.get("/v1/nodes")  # from here on the caller is known
+    statements = []
+    listen(appliance.database.engine, "before_cursor_execute", lambda *said: statements.append(said[2]))
+    counts = []
+    for limit in (1, 6):
+        statements.clear()
+        items = operators.get(f"/v1/nodes?limit={limit}").get_json()["items"]
+        counts.append(len([text for text in statements if text.startswith("SELECT")]))
+    assert counts[0] == counts[1]
+    alone = operators.get("/v1/nodes/n3").get_json()
+    assert items[3] == alone
+    assert alone["waiting"]["for"] == "a free worker"
+    assert [item["waiting"] is not None for item in items] == [False, False, False, True, False, False]
+
+
+def test_a_start_that_fits_several_nodes_is_ambiguous(appliance, operators):
+    for number in (1, 2):
+        operators.post("/v1/nodes", json={"name": f"n{number}", "driver": "fake"})
+        with appliance.database.write() as session:
+            row = session.scalars(select(Node).where(Node.name == f"n{number}")).one()
+            row.uuid = f"abcd{number}111-0000-4000-8000-000000000001"
+    answer = operators.get("/v1/nodes/abcd")
+    assert answer.status_code == 409
+    assert error_of(answer)["code"] == "ambiguous"
+    assert operators.get("/v1/nodes/abcd1").get_json()["name"] == "n1"
+
+
+def test_a_change_of_a_version_that_is_gone_is_refused(operators):
+    seen = operators.post("/v1/nodes", json=NODE).get_json()["version"]
+    assert operators.patch("/v1/nodes/n1", json={"rack": "r01", "version": seen}).status_code == 200
+    refused = operators.patch("/v1/nodes/n1", json={"rack": "r02", "version": seen})
+    assert refused.status_code == 409
+    assert "version" in error_of(refused)["why"]
+    assert operators.get("/v1/nodes/n1").get_json()["rack"] == "r01"
+    assert operators.patch("/v1/nodes/n1", json={"version": "1"}).status_code == 400

@@ -1,0 +1,68 @@
+"""A caller is remembered for a moment, and never longer than the rights last."""
+
+from datetime import timedelta
+
+from sqlalchemy import delete, event
+
+from appliance.domain.access import Role
+from appliance.http.app import operator_app
+from appliance.http.auth import KNOWN_FOR
+from appliance.models.identity import Token
+from appliance.services import identity
+from tests.appliance.http.conftest import client_of
+
+
+def queries(appliance, ask):
+    """SQL statements that `ask` costs."""
+    seen = []
+
+    def note(_connection, _cursor, statement, *_):
+        seen.append(statement)
+
+    event.listen(appliance.database.engine, "before_cursor_execute", note)
+    try:
+        assert ask().status_code == 200
+    finally:
+        event.remove(appliance.database.engine, "before_cursor_execute", note)
+    return [statement for statement in seen if "token" in statement]
+
+
+def test_a_second_request_asks_no_database_who_it_is(appliance, operators):
+    assert queries(appliance, lambda: operators.get("/v1/whoami"))
+    assert not queries(appliance, lambda: operators.get("/v1/whoami"))
+
+
+def test_a_log_out_counts_at_once(operators):
+    assert operators.get("/v1/whoami").status_code == 200
+    assert operators.post("/v1/logout").status_code == 204
+    assert operators.get("/v1/whoami").status_code == 401
+
+
+def test_a_disabled_account_and_a_changed_role_count_at_once(appliance, operators):
+    user = client_of(operator_app(appliance.context), appliance.token(Role.MEMBER))
+    assert user.get("/v1/whoami").get_json()["role"] == "member"
+    with appliance.database.write() as session:
+        identity.set_role(session, name="user-member", role=Role.READER)
+    assert user.get("/v1/whoami").get_json()["role"] == "reader"
+    with appliance.database.write() as session:
+        identity.disable_user(session, name="user-member")
+    assert user.get("/v1/whoami").status_code == 401
+
+
+def test_what_another_process_revoked_counts_within_seconds(appliance, operators):
+    assert operators.get("/v1/whoami").status_code == 200
+    with appliance.database.write() as session:
+        session.execute(delete(Token))  # rings no bell here, like a deed of another process
+    appliance.now += KNOWN_FOR - timedelta(seconds=1)
+    assert operators.get("/v1/whoami").status_code == 200
+    appliance.now += timedelta(seconds=1)
+    assert operators.get("/v1/whoami").status_code == 401
+    assert timedelta(seconds=5) >= KNOWN_FOR
+
+
+def test_a_clock_that_was_set_back_keeps_nobody_in(appliance, operators):
+    assert operators.get("/v1/whoami").status_code == 200
+    with appliance.database.write() as session:
+        session.execute(delete(Token))
+    appliance.now -= timedelta(seconds=1)
+    assert operators.get("/v1/whoami").status_code == 401
