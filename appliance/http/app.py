@@ -11,6 +11,7 @@ def _bare(name: str) -> Flask:
     app = Flask(name, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = None  # each reader caps its own body (appliance.http.json_body)
     app.url_map.strict_slashes = True
+    app.url_map.merge_slashes = False  # `//` is another path, not a redirect made of the Host header
     errors.install(app)
     return app
 

@@ -5,7 +5,8 @@ import secrets
 from typing import Any
 
 from flask import Flask, Response, g, request
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 
@@ -39,6 +40,8 @@ def install(app: Flask) -> None:
     @app.after_request
     def _end(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.get("request_id", "")
+        if response.status_code == 503:
+            response.headers["Retry-After"] = "2"
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
@@ -48,6 +51,9 @@ def install(app: Flask) -> None:
     app.register_error_handler(StaleDataError, _stale)
     app.register_error_handler(IntegrityError, _stale)
     app.register_error_handler(OperationalError, _storage)
+    app.register_error_handler(InterfaceError, _storage)
+    app.register_error_handler(PoolTimeout, _crowded)
+    app.register_error_handler(DataError, _not_keepable)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _ours)
 
@@ -69,8 +75,6 @@ def _refusal(error: errors.RackwrightError) -> Response:
     response = reply(body(error.code, error.message, why=error.why, next_step=error.next_step), status)
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
-    if status == 503:
-        response.headers["Retry-After"] = "2"
     return response
 
 
@@ -82,7 +86,7 @@ def _bmc(error: BmcError) -> Response:
     )
 
 
-def _stale(error: StaleDataError | IntegrityError | OperationalError) -> Response:
+def _stale(error: StaleDataError | IntegrityError | OperationalError | InterfaceError) -> Response:
     log.info("request lost a race request=%s path=%s kind=%s", g.request_id, request.path, type(error).__name__)
     text = "somebody else changed this at the same time"
     why = "two changes met in the database; this one was undone as a whole"
@@ -91,7 +95,18 @@ def _stale(error: StaleDataError | IntegrityError | OperationalError) -> Respons
     return reply(body("conflict", text, why=why, next_step="look again and repeat"), 409)
 
 
-def _storage(error: OperationalError) -> Response:
+def _not_keepable(_error: DataError) -> Response:
+    """Which value it was, the database says together with the values; so nothing of it is told or logged."""
+    text = "the request holds a text that cannot be kept"
+    return reply(body("invalid", text, why="it is too long, or holds the character NUL"), 400)
+
+
+def _crowded(_error: PoolTimeout) -> Response:
+    log.warning("no database connection was free request=%s path=%s", g.get("request_id", ""), request.path)
+    return reply(body("unavailable", "the appliance is busy", next_step="try again"), 503)
+
+
+def _storage(error: OperationalError | InterfaceError) -> Response:
     if getattr(error.orig, "sqlstate", None) in _RACES:
         return _stale(error)
     log.error("database refused request=%s error=%s", g.get("request_id", ""), error.orig)

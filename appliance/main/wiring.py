@@ -21,7 +21,7 @@ from appliance.main.packing import fetch_image, pack_image
 from appliance.models.database import Database, JsonObject, Session
 from appliance.models.flow import Flow
 from appliance.models.node import Node
-from appliance.services import deployment, identity, nodes, tls, vault
+from appliance.services import deployment, identity, nodes, retention, tls, vault
 from appliance.services.discovery import Policy
 from appliance.services.image_store import ImageStore
 from appliance.services.vault import Vault
@@ -140,11 +140,15 @@ def _reconcilers(config: Config, database: Database, bmcs: Bmcs, store: ImageSto
         with database.write() as session:
             return identity.sweep_tokens(session, clock())
 
+    def sweep_old() -> int:
+        return retention.sweep(database, retention.Policy(), now=clock())
+
     return [
         Reconciler(name="power", every_s=config.bmc.sweep_interval_s, run=sync_power),
         Reconciler(name="pretend", every_s=0.25, run=lambda: pretend.sweep(database, now=clock()), is_shared=False),
         Reconciler(name="images", every_s=5, run=store.settle, is_shared=False),
         Reconciler(name="tokens", every_s=3600, run=sweep_tokens),
+        Reconciler(name="retention", every_s=600, run=sweep_old),
     ]
 
 

@@ -217,7 +217,8 @@ def sweep(session: Session, *, before: datetime) -> int:
 
 
 def take_tick(session: Session, *, name: str, every_s: float, owner: str, now: datetime) -> bool:
-    """True for exactly one caller per period. Missed periods are not caught up."""
+    """True for exactly one caller per period. Missed periods are not caught up; a clock set back starts a new one."""
+    ahead = now + timedelta(seconds=2 * every_s)
     if session.get(Periodic, name) is None:
         try:
             with session.begin_nested():
@@ -226,7 +227,7 @@ def take_tick(session: Session, *, name: str, every_s: float, owner: str, now: d
             pass  # another process created it; the update below decides
     taken = session.execute(
         update(Periodic)
-        .where(Periodic.name == name, Periodic.next_at <= now)
+        .where(Periodic.name == name, (Periodic.next_at <= now) | (Periodic.next_at > ahead))
         .values(next_at=now + timedelta(seconds=every_s), owner=owner)
         .returning(Periodic.name)
     ).first()

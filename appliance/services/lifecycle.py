@@ -19,7 +19,7 @@ from appliance.models.agent_command import AgentCommand
 from appliance.models.database import announce
 from appliance.models.event import Event
 from appliance.models.flow import Flow
-from appliance.models.node import Node, lock
+from appliance.models.node import Inventory, Node, lock
 from appliance.services import events
 
 
@@ -191,8 +191,7 @@ def why(session: Session, node: Node, *, now: datetime) -> dict[str, Any]:
         next_step = str(failure.get("next"))
     else:
         sentence = f'{node.label} is in "{state}" since {_ago(node.provision_updated_at, now)}; nothing runs on it.'
-        verbs = lifecycle.verbs_from(state)
-        next_step = f"rackwright node {verbs[0]} {node.label}" if verbs else f"rackwright node show {node.label}"
+        next_step = _way_on(session, node, state)
     if node.maintenance:
         sentence += f" It is in maintenance: {node.maintenance_reason or 'no reason given'}."
     return {
@@ -204,6 +203,21 @@ def why(session: Session, node: Node, *, now: datetime) -> dict[str, Any]:
         "failure": node.failure,
         "next": next_step,
     }
+
+
+_USUAL = {State.ENROLL: "manage", State.MANAGEABLE: "provide", State.AVAILABLE: "deploy"}
+"""What usually follows on a state in which all is well. Nothing is advised that would end or replace an instance."""
+
+
+def _way_on(session: Session, node: Node, state: State) -> str:
+    is_unknown = state is State.MANAGEABLE and session.get(Inventory, node.id) is None
+    verbs = [str(verb) for verb in lifecycle.WAY_ON.get(state, ())] or [
+        "inspect" if is_unknown else _USUAL.get(state, "show")
+    ]
+    command = f"rackwright node {verbs[0]} {node.label}"
+    if node.maintenance and verbs[0] in REFUSED_IN_MAINTENANCE:
+        return f"rackwright node maintenance off {node.label}"
+    return f"{command} --image IMAGE" if verbs[0] == Verb.DEPLOY else command
 
 
 def _about_work(session: Session, node: Node, work: Flow, now: datetime) -> str:

@@ -192,7 +192,7 @@ def change(
 ) -> Node:
     """Apply the fields named in `given`; the rest of the wish is ignored. Raises NodeLocked, Conflict, Invalid."""
     if given & RELIED_ON:
-        _refuse_held(session, node, f"{', '.join(sorted(given & RELIED_ON))} cannot change now")
+        refuse_held(session, node, f"{', '.join(sorted(given & RELIED_ON))} cannot change now")
     bmc = _merged(node, wish.bmc if "bmc" in given else BmcAccess(given=frozenset()))
     driver = wish.driver if "driver" in given else node.driver
     _refuse_taken(
@@ -235,7 +235,8 @@ def _merged(node: Node, wish: BmcAccess) -> BmcAccess:
     return replace(wish, **wanted)
 
 
-def _refuse_held(session: Session, node: Node, what: str) -> None:
+def refuse_held(session: Session, node: Node, what: str) -> None:
+    """Raises NodeLocked while work holds the node. what: the consequence, for people."""
     held = flow.active_for(session, node.id)
     if held is not None:
         raise NodeLocked(
@@ -245,7 +246,7 @@ def _refuse_held(session: Session, node: Node, what: str) -> None:
 
 def delete(session: Session, node: Node, *, actor: str, now: datetime) -> None:
     """Forget a node. Refused while work holds it, and while it holds an instance unless it is in maintenance."""
-    _refuse_held(session, node, "it cannot be deleted now")
+    refuse_held(session, node, "it cannot be deleted now")
     state = State(node.provision_state)
     if state not in DELETABLE and not node.maintenance:
         verbs = verbs_from(state)

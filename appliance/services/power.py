@@ -64,7 +64,7 @@ def carry_out(
     if node is None:
         return
     observed: PowerState | None = None
-    problem: str | None = None
+    problem: str | None
     if held is not None:
         problem = f"{held.kind} began meanwhile; the machine is its own now"
     else:

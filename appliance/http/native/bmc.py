@@ -1,17 +1,19 @@
 """/v1/nodes/REF/power, boot-device, sensors …: what goes straight to the BMC. No transaction is open during a call."""
 
 import queue
+import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g
 from sqlalchemy.orm import Session
 
 from appliance.domain.access import Permission
-from appliance.domain.errors import Invalid
+from appliance.domain.errors import Invalid, Unavailable
 from appliance.http.auth import allowed
 from appliance.http.context import Context
-from appliance.http.json_body import nothing, only, read_object, reply, stamp
+from appliance.http.json_body import nothing, number, only, read_object, reply, stamp
 from appliance.models import event
 from appliance.models.node import Node
 from appliance.services import nodes, power
@@ -21,10 +23,24 @@ from bmc.types import BootDevice, BootOverride, PowerAction
 
 CONSOLE_QUEUE = 4096
 CONSOLE_IDLE_S = 15.0
+CONSOLES_AT_ONCE = 16
+
+
+def places_at_once(threads: int) -> int:
+    """How many requests may wait for BMCs: a rack of dead ones takes half of the door's threads at most."""
+    return max(1, threads // 2)
 
 
 def install(app: Flask, context: Context) -> None:
-    read, operate = allowed(context, Permission.READ), allowed(context, Permission.OPERATE)
+    places = threading.BoundedSemaphore(most) if (most := places_at_once(context.config.api.threads)) else None
+    consoles = threading.BoundedSemaphore(CONSOLES_AT_ONCE)
+
+    def guarded(permission: Permission) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Permission first; then a place, or 503 at once."""
+        allow = allowed(context, permission)
+        return lambda view: allow(lambda **arguments: _in_a_place(places, view, arguments))
+
+    read, operate, stream = guarded(Permission.READ), guarded(Permission.OPERATE), allowed(context, Permission.OPERATE)
     routes: list[tuple[str, str, str, Callable[..., Any]]] = [
         ("GET", "power", "power_show", read(lambda ref: _power(context, ref))),
         ("PUT", "power", "power_set", operate(lambda ref: _set_power(context, ref))),
@@ -35,10 +51,19 @@ def install(app: Flask, context: Context) -> None:
         ("GET", "fru", "fru", read(lambda ref: _fru(context, ref))),
         ("GET", "bmc", "bmc", read(lambda ref: _bmc(context, ref))),
         ("PUT", "identify", "identify", operate(lambda ref: _identify(context, ref))),
-        ("GET", "console", "console", operate(lambda ref: _console(context, ref))),
+        ("GET", "console", "console", stream(lambda ref: _console(context, ref, consoles))),
     ]
     for method, path, name, view in routes:
         app.add_url_rule(f"/v1/nodes/<ref>/{path}", f"node_{name}", view, methods=[method])
+
+
+def _in_a_place(places: threading.BoundedSemaphore | None, view: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    if places is None or not places.acquire(blocking=False):
+        raise Unavailable("too many BMCs are being asked at once", next_step="try again")
+    try:
+        return view(**arguments)
+    finally:
+        places.release()
 
 
 def _node(context: Context, ref: str) -> Node:
@@ -79,7 +104,9 @@ def _set_boot_device(context: Context, ref: str) -> Response:
         device = BootDevice(str(body.get("device")))
     except ValueError as cause:
         raise Invalid("device is unknown", next_step="none, pxe, disk, cdrom or bios") from cause
-    node = _node(context, ref)
+    with context.database.read() as session:
+        node = nodes.fetch(session, ref)
+        nodes.refuse_held(session, node, "its boot device is not yours now")
     is_uefi = body.get("uefi", node.boot_mode == "uefi")
     persistent = body.get("persistent", False)
     if not isinstance(is_uefi, bool) or not isinstance(persistent, bool):
@@ -151,11 +178,9 @@ def _identify(context: Context, ref: str) -> Response:
     return nothing()
 
 
-def _console(context: Context, ref: str) -> Response:
+def _console(context: Context, ref: str, consoles: threading.BoundedSemaphore) -> Response:
     """The serial console as a stream of bytes, from now until the client leaves or `seconds` are over."""
-    seconds = request.args.get("seconds", "3600")
-    if not seconds.isdigit() or not 1 <= int(seconds) <= 86400:
-        raise Invalid("seconds is a number from 1 to 86400")
+    seconds = number("seconds", default=3600, lowest=1, highest=86400)
     node = _node(context, ref)
     bmc = context.connect(node)
     if not isinstance(bmc, api.HasConsole):
@@ -166,20 +191,25 @@ def _console(context: Context, ref: str) -> Response:
         if not received.full():  # a slow reader loses bytes; the BMC's conversation is never held up
             received.put_nowait(data)
 
-    stream = bmc.open_console(_take)
-    _note(context, node.id, "serial console opened")
-    return Response(_bytes_of(stream, received, context, int(seconds)), mimetype="application/octet-stream")
-
-
-def _bytes_of(
-    stream: api.ConsoleStream, received: "queue.Queue[bytes]", context: Context, seconds: int
-) -> Iterator[bytes]:
-    start = context.clock()
+    if not consoles.acquire(blocking=False):
+        raise Unavailable(f"{CONSOLES_AT_ONCE} consoles are open already", next_step="close one of them")
     try:
-        while stream.is_open and (context.clock() - start).total_seconds() < seconds:
-            try:
-                yield received.get(timeout=CONSOLE_IDLE_S)
-            except queue.Empty:
-                yield b""  # lets the server notice that the client has gone
-    finally:
-        stream.close()
+        stream = bmc.open_console(_take)
+    except BaseException:
+        consoles.release()
+        raise
+    # Not in the generator: one that nobody began to read (a HEAD, a client that left) never ends.
+    response = Response(_bytes_of(stream, received, seconds), mimetype="application/octet-stream")
+    response.call_on_close(stream.close)
+    response.call_on_close(consoles.release)
+    _note(context, node.id, "serial console opened")
+    return response
+
+
+def _bytes_of(stream: api.ConsoleStream, received: "queue.Queue[bytes]", seconds: int) -> Iterator[bytes]:
+    ends = time.monotonic() + seconds
+    while stream.is_open and time.monotonic() < ends:
+        try:
+            yield received.get(timeout=CONSOLE_IDLE_S)
+        except queue.Empty:
+            yield b"\0"  # terminals ignore it, and the server notices by it that the client has gone

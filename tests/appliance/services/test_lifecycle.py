@@ -9,10 +9,11 @@ from appliance.domain.lifecycle import Verb
 from appliance.models.database import Database
 from appliance.models.flow import Flow
 from appliance.models.node import Node
-from appliance.services import lifecycle
+from appliance.services import lifecycle, nodes
 from appliance.services.lifecycle import InMaintenance
 from tests.appliance.flows.harness import ADDRESS, Rig, rig
 from tests.fakes.clock import FakeClock
+from tests.fakes.rack import NOW, vault, wish
 
 
 @pytest.fixture
@@ -181,3 +182,26 @@ def test_describe_flow_lists_the_steps_and_how_long_each_took(made: Rig) -> None
     assert shown["steps"][0]["kind"] == "flow.start"
     assert {"step.wait", "step.done"} <= {step["kind"] for step in shown["steps"]}
     assert "steps" not in brief
+
+
+@pytest.mark.parametrize(
+    ("state", "advice"),
+    [
+        ("enroll", "rackwright node manage n1"),
+        ("manageable", "rackwright node inspect n1"),
+        ("available", "rackwright node deploy n1 --image IMAGE"),
+        ("active", "rackwright node show n1"),
+        ("deploy failed", "rackwright node rebuild n1"),
+        ("error", "rackwright node undeploy n1"),
+    ],
+)
+def test_why_advises_what_usually_follows_and_never_to_end_an_instance(
+    database: Database, state: str, advice: str
+) -> None:
+    with database.write() as session:
+        node = nodes.create(session, vault(), wish(), actor="ann", now=NOW)
+        node.provision_state = state
+        assert lifecycle.why(session, node, now=NOW)["next"] == advice
+        node.maintenance = True
+        if state == "available":
+            assert lifecycle.why(session, node, now=NOW)["next"] == "rackwright node maintenance off n1"
