@@ -1,4 +1,4 @@
-"""Who looks at the console: the API token in a cookie, and the CSRF token derived from it."""
+"""Who looks at the console: the API token in a cookie, the CSRF token derived from it, and the headers of each page."""
 
 import hashlib
 import hmac
@@ -10,14 +10,16 @@ from flask import Response, g, redirect, request, url_for
 
 from appliance.domain.access import Permission, demand
 from appliance.domain.errors import Forbidden, Unauthenticated
-from appliance.models.database import Database
 from appliance.services import identity
+from webui.site import Site
 
 COOKIE = "rackwright"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'"
 )
+
+View = Callable[..., Any]
 
 
 def csrf_of(token: str) -> str:
@@ -33,20 +35,31 @@ def forget(response: Response) -> None:
     response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="Lax")
 
 
-def seen_by(
-    database: Database, clock: Callable[[], Any], permission: Permission
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def inside(path: str) -> str:
+    """A place in this console to go on to after the log-in; `/` for everything else, and for other sites."""
+    is_ours = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return path if is_ours and len(path) < 2000 else "/"
+
+
+def refuse_other_sites() -> None:
+    """Browsers say where a form came from; log-in, which has no token yet, must not be filled in by another site."""
+    if request.method == "POST" and request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+        raise Forbidden("this form came from another site", next_step="open the console itself and try again")
+
+
+def seen_by(site: Site, permission: Permission) -> Callable[[View], View]:
     """Run the view for a logged-in actor with the permission; everybody else is sent to the log-in page."""
 
-    def wrap(view: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap(view: View) -> View:
         @wraps(view)
         def checked(**arguments: Any) -> Any:
             token = request.cookies.get(COOKIE, "")
             try:
-                with database.read() as session:
-                    g.actor = identity.authenticate(session, token, clock())
+                with site.database.read() as session:
+                    g.actor = identity.authenticate(session, token, site.clock())
             except Unauthenticated:
-                return redirect(url_for("console.login"))
+                wanted = request.full_path.rstrip("?") if request.method == "GET" else "/"
+                return redirect(url_for("console.login", next=wanted if wanted != "/" else None))
             g.csrf = csrf_of(token)
             if request.method == "POST" and not hmac.compare_digest(request.form.get("csrf", ""), g.csrf):
                 raise Forbidden("this form is too old or came from another site", next_step="reload the page")
@@ -59,10 +72,13 @@ def seen_by(
 
 
 def harden(response: Response) -> Response:
-    """No page is cached, framed, sniffed or able to load anything from elsewhere."""
+    """No page is cached, framed, sniffed or able to load from elsewhere; an unchanged one is not sent again."""
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = "Cookie"
+    if request.method == "GET" and response.status_code == 200 and not response.is_streamed:
+        response.add_etag()
+        response.make_conditional(request)
     return response

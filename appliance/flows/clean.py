@@ -16,7 +16,11 @@ def add_erasing(procedure: Procedure) -> Step:
     @procedure.record()
     def erase(turn: Record) -> Next:
         spec = turn.data.get("spec", {})
-        params = {"method": spec.get("method", "metadata"), "disks": spec.get("disks"), "skip": spec.get("skip", [])}
+        params = {
+            "method": spec.get("method", turn.policy.automated_clean),
+            "disks": spec.get("disks"),
+            "skip": spec.get("skip", []),
+        }
         return agent_work.ask(turn, "erase", params, then=erased, within_s=turn.policy.erase_s, lost=watch)
 
     @procedure.record()

@@ -70,6 +70,7 @@ def agent_left(turn: Record) -> Next:
     leave_wait(turn, "the agent answered")
     if turn.payload.get("status") != "done":
         return turn.go(fall_back)
+    turn.node.agent_seen_at = None  # it is gone from here on, whatever becomes of the installed system
     enter_wait(turn, "waits for the installed system")
     is_kexec = turn.data["boot_method"] == "kexec"
     return turn.wait(
@@ -124,5 +125,6 @@ def is_home(turn: Record) -> Next:
 
 @deploy.record()
 def is_lost(turn: Record) -> Next:
+    turn.node.agent_seen_at = None
     how = "after a power cycle" if turn.data.get("fell_back") else "after a reboot"
     return turn.failed(f"The installed system did not call home within {turn.policy.call_home_s:.0f} s {how}.")

@@ -16,6 +16,7 @@ class FlowPolicy:
     """Limits in seconds, and how many at once over all machines.
 
     agent_silence_s: an agent that sent nothing for so long, in the middle of a command, is lost.
+    automated_clean: how provide and undeploy erase, `metadata` or `shred`.
     kexec_home_s: a kexec that did not call home by then gets a reset; call_home_s counts from a full boot.
     """
 
@@ -29,6 +30,7 @@ class FlowPolicy:
     write_image_s: float = 3600.0
     leave_agent_s: float = 120.0
     kexec: bool = True
+    automated_clean: str = "metadata"
     kexec_home_s: float = 300.0
     call_home_s: float = 1200.0
     at_once: Mapping[str, int] = field(default_factory=lambda: {"bmc": 32, "image_write": 50})

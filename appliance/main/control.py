@@ -16,7 +16,8 @@ from appliance.http import app
 from appliance.http.server import BODY_BYTES, Server, TlsServer, UnixServer
 from appliance.main import wiring
 from appliance.services import certificate_names, image_store, tls
-from webui.console import Console
+from webui import console
+from webui.site import Site
 
 log = logging.getLogger(__name__)
 
@@ -73,14 +74,12 @@ def _operators(control: wiring.Control) -> Flask:
     """The operators' API and the console, on one address."""
     context = control.context
     operators = app.operator_app(context)
-    console = Console(
-        database=context.database,
-        vault=context.vault,
-        images=context.images,
-        clock=context.clock,
-        login_policy=context.login_policy,
-    )
-    operators.register_blueprint(console.blueprint())
+    site = Site(
+        database=context.database, vault=context.vault, images=context.images, clock=context.clock,
+        login_policy=context.login_policy, doctor=context.doctor, connect=context.connect,
+        background=context.background, power_fresh_s=3 * control.config.bmc.sweep_interval_s,
+    )  # fmt: skip
+    operators.register_blueprint(console.blueprint(site))
     return operators
 
 

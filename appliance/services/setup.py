@@ -313,7 +313,7 @@ _TEMPLATE = """\
 # kexec_home = "5m"          # then the machine is reset once
 # call_home = "20m"
 # image_writes_at_once = 50
-# automated_clean = "metadata"   # off | metadata | shred
+# automated_clean = "metadata"   # between users: metadata | shred
 
 [identity]
 # token_lifetime = "12h"

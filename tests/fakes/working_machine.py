@@ -4,7 +4,6 @@ system" that calls home by what it finds on its config drive. Everything on loop
 
 import http.client
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -22,16 +21,31 @@ from tests.fakes.machine_tree import MachineTree
 from tests.fakes.served import ROOT, Served
 
 MIB = 1 << 20
+# The agent's own program, with a pause before each write to the disk: a disk so slow that a test can look in between.
+_SLOW_DISK = """
+import runpy, sys, time
+program, root, pause_s = sys.argv[1:]
+sys.path.insert(0, program)
+from agent import imaging_disk
+write = imaging_disk.Target.write
+def slow(*words):
+    time.sleep(float(pause_s))
+    return write(*words)
+imaging_disk.Target.write = slow
+sys.argv = [program, "--root", root]
+runpy.run_path(program, run_name="__main__")
+"""
 _HOME = re.compile(rb"http://127\.0\.0\.1:\d+/call-home/[A-Za-z0-9_-]+")
 
 
 class WorkingMachine(PretendMachine):
-    """history: what the BMC did. calls_home: whether the installed system does. agent: its process, while it runs."""
+    """calls_home: whether the installed system does. write_pause_s: how slow its disk is, from the next boot on."""
 
     def __init__(self, appliance: Served, folder: Path, mac: str, *, disk_mib: int) -> None:
         super().__init__()
         self.mac = mac
         self.calls_home = True
+        self.write_pause_s = 0.0
         self.agent: subprocess.Popen[bytes] | None = None
         self._appliance = appliance
         folder.mkdir()
@@ -70,30 +84,21 @@ class WorkingMachine(PretendMachine):
                 self.agent.kill()
                 self.agent.wait()
 
-    def pause(self) -> None:
-        with suppress(ProcessLookupError):
-            assert self.agent is not None
-            self.agent.send_signal(signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        with suppress(ProcessLookupError):
-            assert self.agent is not None
-            self.agent.send_signal(signal.SIGCONT)
-
     def _boot(self, wish: BootDevice) -> None:
         script = "" if wish is BootDevice.DISK else self._script()
-        words = re.search(r"rackwright\.api=.*", script)
-        if words is None:
+        found = re.search(r"rackwright\.api=.*", script)
+        if found is None:
             self._boot_disk()
             return
         ports = self._appliance.ports
-        line = f"{words[0]} rackwright.http=http://127.0.0.1:{ports.http}\n"
+        line = f"{found[0]} rackwright.http=http://127.0.0.1:{ports.http}\n"
         (self.tree.root / "run/rackwright/session").unlink(missing_ok=True)  # a new boot
         self.tree.write("proc/cmdline", line)
         with self._lock, self._log.open("ab") as log:
             if not self._is_on:
                 return
-            argv = [sys.executable, "-I", "-S", str(self._program), "--root", str(self.tree.root)]
+            words = [str(self._program), str(self.tree.root), str(self.write_pause_s)]
+            argv = [sys.executable, "-I", "-S", "-c", _SLOW_DISK, *words]
             self.agent = subprocess.Popen(argv, stdout=log, stderr=log)
         if self.agent.wait() == 0 and self._is_on:  # it left by itself: a reboot, into what the BMC says now
             self._boot_disk()

@@ -42,7 +42,7 @@ runcmd:
    --data-urlencode "warnings=$(grep -E "WARN|ERROR|Traceback" /var/log/cloud-init.log)"
    --data-urlencode "failed=$(systemctl --failed --plain --no-legend)"
    --data-urlencode "sudo=$(sudo -u debian sudo -n id -un)" --data-urlencode "size=$(df --output=size / | tail -n 1)"
-   --data-urlencode "keys=$(cat /home/debian/.ssh/authorized_keys)" URL/checked']
+   --data-urlencode "keys=$(cat ~debian/.ssh/authorized_keys)" URL/checked']
 """
 OWN_PHONE = """\
 #cloud-config

@@ -12,8 +12,8 @@ def test_a_refused_password_fails_at_once(made: Rig) -> None:
     assert (node.provision_state, node.target_provision_state, node.bmc_verified_at) == ("enroll", None, None)
     assert node.last_error == "The BMC refused the user name or password, or the privilege is too low."
     assert node.failure["next"] == (
-            "rackwright node set n1 --bmc ADDRESS --username NAME --password-file FILE && rackwright node manage n1"
-        )
+        "rackwright node set n1 --bmc ADDRESS --username NAME --password-file FILE && rackwright node manage n1"
+    )
     assert made.clock() == before, "repeating it would lock the account"
 
 

@@ -58,7 +58,11 @@ def test_init_prints_the_one_time_password_to_stdout_only(part: Callable, run: C
     assert json.loads(ended.out)["one_time_password"] == "one-time"
     assert "one-time" not in ended.err
     assert setup.calls == [
-        ("init", (tmp_path,), {"admin_password_file": None, "database_url": None, "listen": "127.0.0.1:9443", "join": None})
+        (
+            "init",
+            (tmp_path,),
+            {"admin_password_file": None, "database_url": None, "listen": "127.0.0.1:9443", "join": None},
+        )
     ]
     setup.results["init"] = Conflict("it is in use", next_step="choose another")
     ended = run("init", "--state", str(tmp_path))
