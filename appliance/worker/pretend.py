@@ -80,6 +80,7 @@ def _act(session: Session, node_id: int, flow_id: int, now: datetime) -> None:
 def _call_back(session: Session, node: Node, now: datetime) -> None:
     node.agent_session_hash = hash_secret(f"pretend {node.uuid} {now.timestamp()}")
     node.agent_seen_at, node.agent_address, node.agent_version = now, HOME_ADDRESS, "pretend"
+    node.appliance_address = HOME_ADDRESS
     node.boot_expected_until, node.boot_count = None, node.boot_count + 1
     event.record(
         session, at=now, kind="agent.alive", actor="pretend", node_id=node.id, message="pretend agent called back"
