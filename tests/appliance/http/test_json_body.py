@@ -1,5 +1,6 @@
 """What comes in is capped before it is believed; what goes out is plain."""
 
+import contextlib
 import io
 from datetime import UTC, datetime
 
@@ -45,10 +46,8 @@ def test_size_is_capped(size):
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_an_object_or_refused(data):
-    try:
+    with contextlib.suppress(Invalid):
         assert isinstance(read(data), dict)
-    except Invalid:
-        pass
 
 
 @pytest.mark.parametrize("text", ["0", "5", "-1", "1e3", "\u0663", "\u00b2", " 5", "9" * 5000, "", "5.0"])
