@@ -87,7 +87,10 @@ class Netboot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bmc:
-    """deadline_s: of one call. in_band_setup: the agent may make our user on the BMC of a machine that it enrols."""
+    """deadline_s: of one reading of a power state by the sweep.
+
+    in_band_setup: the agent may make our user on the BMC of a machine that it enrols.
+    """
 
     deadline_s: int = _key(duration(1, 300), 20, "deadline")
     sweep_interval_s: int = _key(duration(5, DAY), 60, "sweep_interval")

@@ -72,4 +72,4 @@ def _confirm(turn: Act, wanted: PowerState) -> Next | None:
         turn.set(power_state=seen.value, power_observed_at=turn.now, target_power_state=None)
         asked = f"{turn.in_step_s:.0f} s after {wanted.value!r} was asked"
         return turn.failed(f"power failure: the machine is still {seen.value!r} {asked}.")
-    return turn.again(turn.policy.power_poll_s, f"waits for {wanted.value!r}")
+    return turn.again(turn.policy.power_poll_s, f"it is not {wanted.value!r} yet")

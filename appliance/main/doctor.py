@@ -62,7 +62,9 @@ class Doctor:
         faults = [str(fault) for fault in health.get("faults") or []]
         ok = bool(health) and not faults
         detail = "; ".join(faults) or ("it listens wherever it should" if health else "it does not run")
-        yield _check("netboot", ok=ok, detail=detail, nxt=f"look into {self._config.places.log / 'netboot.log'}")
+        log = self._config.places.log / "netboot.log"
+        nxt = f"give the interface that address (`ip -brief address`), or correct the subnet; details are in {log}"
+        yield _check("netboot", ok=ok, detail=detail, nxt=nxt if "interface" in detail else f"look into {log}")
 
     def _boot_files(self, _session: Session) -> Iterator[dict[str, object]]:
         missing = bootfiles.missing(self._config.state)
@@ -88,7 +90,7 @@ class Doctor:
             "worker",
             ok=alive > 0,
             detail=f"{alive} alive, {active} flows active",
-            nxt="look into STATE/log/control.log",
+            nxt=f"look into {self._config.places.log / 'control.log'}",
         )
 
     def _images(self, session: Session) -> Iterator[dict[str, object]]:

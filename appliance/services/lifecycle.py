@@ -134,7 +134,9 @@ def _awaited(work: Flow | Row[*tuple[Any, ...]]) -> str:
     if work.wait_for is not None:
         return work.wait_for
     needed = work.slot_needed if work.slot_needed != work.slot else work.pool
-    return work.note or (f"a free place among {needed}" if needed else "a free worker")
+    if work.note:  # why the step is to run again
+        return f"another try: {work.note.rstrip('.')}"
+    return f"a free place among {needed}" if needed else "a free worker"
 
 
 def describe_flow(session: Session, work: Flow, *, detail: bool) -> dict[str, Any]:
@@ -210,6 +212,8 @@ _USUAL = {State.ENROLL: "manage", State.MANAGEABLE: "provide", State.AVAILABLE: 
 
 
 def _way_on(session: Session, node: Node, state: State) -> str:
+    if state is State.ACTIVE and node.instance_address:
+        return f"ssh USER@{node.instance_address}   (debian in our images)"
     is_unknown = state is State.MANAGEABLE and session.get(Inventory, node.id) is None
     verbs = [str(verb) for verb in lifecycle.WAY_ON.get(state, ())] or [
         "inspect" if is_unknown else _USUAL.get(state, "show")

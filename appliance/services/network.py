@@ -3,7 +3,8 @@
 import hashlib
 import ipaddress
 import logging
-from collections.abc import Mapping, Sequence
+import socket
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,8 +27,13 @@ NETBOOT_TOPIC = "netboot"
 FIELDS = frozenset({"name", "cidr", "pool", "interface", "gateway", "domain", "lease_s"})
 
 
-def create_subnet(session: Session, body: Mapping[str, Any], *, actor: str, now: datetime) -> Subnet:
-    """A subnet from {name, cidr, pool: "A-B", interface, gateway?, domain?, lease_s?}; refuses overlaps."""
+def create_subnet(
+    session: Session, body: Mapping[str, Any], *, domain: str = "rack.internal", actor: str, now: datetime
+) -> Subnet:
+    """A subnet from {name, cidr, pool: "A-B", interface, gateway?, domain?, lease_s?}; refuses overlaps.
+
+    domain: of subnets that name none.
+    """
     unknown = set(body) - FIELDS
     if unknown:
         raise Invalid(f"unknown field {min(unknown)!r}", next_step=f"known fields: {', '.join(sorted(FIELDS))}")
@@ -44,15 +50,20 @@ def create_subnet(session: Session, body: Mapping[str, Any], *, actor: str, now:
     subnet = Subnet(
         name=names.hostname(str(body.get("name", ""))), cidr=str(network), pool_start=str(start), pool_end=str(end),
         interface=_interface(body.get("interface")), gateway=gateway,
-        domain=_domain(body.get("domain") or "rack.internal"),
+        domain=_domain(body.get("domain") or domain),
         lease_s=lease_s, created_at=now,
     )  # fmt: skip
     take_turns(session, "subnets")
     for other in session.scalars(select(Subnet)):
         if other.name == subnet.name:
-            raise Conflict(f"a subnet named {subnet.name!r} exists already")
+            raise Conflict(
+                f"a subnet named {subnet.name!r} exists already", next_step=f"rackwright subnet delete {subnet.name}"
+            )
         if ipaddress.ip_network(other.cidr).overlaps(network):
-            raise Conflict(f"{network} overlaps subnet {other.name} ({other.cidr})")
+            raise Conflict(
+                f"{network} overlaps subnet {other.name} ({other.cidr})",
+                next_step="choose another network, or delete that subnet",
+            )
     session.add(subnet)
     session.flush()
     event.record(
@@ -64,6 +75,23 @@ def create_subnet(session: Session, body: Mapping[str, Any], *, actor: str, now:
     )
     announce(session, NETBOOT_TOPIC)
     return subnet
+
+
+def not_served(subnet: Subnet, *, interfaces: Collection[str], addresses: Collection[str]) -> str | None:
+    """Why a machine with these interfaces and addresses cannot serve the subnet now; None when it can.
+
+    No error: interfaces may come later, and another appliance may be the one that serves.
+    """
+    if subnet.interface not in interfaces:
+        return f"this machine has no interface {subnet.interface} now; it has {', '.join(sorted(interfaces))}"
+    network = ipaddress.ip_network(subnet.cidr)
+    if not any(ipaddress.ip_address(address) in network for address in addresses):
+        return f"this machine has no address in {network} now"
+    return None
+
+
+def local_interfaces() -> frozenset[str]:
+    return frozenset(name for _index, name in socket.if_nameindex())
 
 
 def _network(value: object) -> ipaddress.IPv4Network:

@@ -67,7 +67,7 @@ def parse(body: Mapping[str, Any], *, partial: bool = False) -> tuple[NewNode, f
         raise Invalid(f"unknown field {min(unknown)!r}", next_step=f"known fields: {', '.join(sorted(CHANGEABLE))}")
     driver = _text(body, "driver", default="ipmi") or "ipmi"
     if driver not in DRIVER_NAMES:
-        raise Invalid(f"unknown driver {driver!r}", next_step=f"drivers: {', '.join(sorted(DRIVER_NAMES))}")
+        raise Invalid(f"unknown driver {driver!r}", why=f"the drivers are {', '.join(sorted(DRIVER_NAMES))}")
     boot_mode = _text(body, "boot_mode")
     if boot_mode is not None and boot_mode not in BOOT_MODES:
         raise Invalid(f"boot_mode is 'bios' or 'uefi', not {boot_mode!r}")

@@ -298,7 +298,7 @@ _TEMPLATE = """\
 # domain = "rack.internal"
 
 [bmc]
-# deadline = "20s"           # of one call
+# deadline = "20s"           # of one reading of a power state
 # sweep_interval = "60s"     # each power state is read this often
 # concurrency = 64           # BMCs spoken to at once
 # in_band_setup = true       # an agent may make our user on the BMC of a machine that it enrols

@@ -14,7 +14,7 @@ from appliance.http.context import Context
 from appliance.http.json_body import nothing, read_object, reply
 from appliance.http.native import present
 from appliance.models.node import Sighting
-from appliance.services import network
+from appliance.services import network, tls
 
 
 def install(app: Flask, context: Context) -> None:
@@ -40,7 +40,10 @@ def _subnets(context: Context) -> Response:
 def _create(context: Context) -> Response:
     body = read_object()
     with context.database.write() as session:
-        shown = present.subnet(network.create_subnet(session, body, actor=g.actor.name, now=context.clock()))
+        domain = context.config.netboot.domain
+        made = network.create_subnet(session, body, domain=domain, actor=g.actor.name, now=context.clock())
+        warning = network.not_served(made, interfaces=network.local_interfaces(), addresses=tls.local_addresses())
+        shown = {**present.subnet(made), "warning": warning}
     return reply(shown, 201)
 
 

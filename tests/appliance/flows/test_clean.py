@@ -1,5 +1,9 @@
+from pathlib import Path
+
 from appliance.domain.lifecycle import Verb
-from tests.appliance.flows.harness import ADDRESS, Rig
+from appliance.models.database import Database
+from tests.appliance.flows.harness import ADDRESS, Rig, rig
+from tests.fakes.clock import FakeClock
 
 
 def test_provide_erases_metadata(made: Rig) -> None:
@@ -8,6 +12,17 @@ def test_provide_erases_metadata(made: Rig) -> None:
     made.drive()
     assert made.commands()[0].params == {"method": "metadata", "disks": None, "skip": []}
     assert made.flow().data["disks"] == 1
+
+
+def test_provide_and_undeploy_erase_as_configured(database: Database, clock: FakeClock, tmp_path: Path) -> None:
+    for state, verb in (("manageable", Verb.PROVIDE), ("active", Verb.UNDEPLOY)):
+        made = rig(database, clock, tmp_path, automated_clean="shred")
+        made.add_node(state)
+        made.ask(verb)
+        made.drive()
+        assert made.commands()[-1].params["method"] == "shred"
+        with database.write() as session:
+            session.delete(made.node())
 
 
 def test_by_hand_one_may_ask_for_more(made: Rig) -> None:

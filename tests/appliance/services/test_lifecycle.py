@@ -205,3 +205,16 @@ def test_why_advises_what_usually_follows_and_never_to_end_an_instance(
         node.maintenance = True
         if state == "available":
             assert lifecycle.why(session, node, now=NOW)["next"] == "rackwright node maintenance off n1"
+
+
+def test_of_an_instance_that_is_up_it_says_how_to_log_in(made: Rig) -> None:
+    made.add_node("active", instance_address="10.77.0.50")
+    assert why(made)["next"] == "ssh USER@10.77.0.50   (debian in our images)"
+
+
+def test_a_step_that_is_tried_again_says_so(made: Rig) -> None:
+    made.world.change(ADDRESS, faults=["Unreachable"])
+    made.add_node("enroll")
+    made.ask(Verb.MANAGE)
+    made.engine().run_until_idle()
+    assert "for another try: The BMC does not answer; then read_bmc runs." in why(made)["sentence"]

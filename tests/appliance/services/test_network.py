@@ -37,6 +37,26 @@ def test_a_bad_subnet_says_which_field(database, changes, said):
     assert said in str(refusal.value)
 
 
+def test_a_subnet_that_names_no_domain_has_the_configured_one(database):
+    with database.write() as session:
+        plain = network.create_subnet(session, LAB, domain="dc1.example", actor="ann", now=NOW)
+        other = {"name": "b", "cidr": "10.78.0.0/24", "pool": "10.78.0.5-10.78.0.9", "domain": "own.example"}
+        named = network.create_subnet(session, LAB | other, domain="dc1.example", actor="ann", now=NOW)
+    assert (plain.domain, named.domain) == ("dc1.example", "own.example")
+
+
+@pytest.mark.parametrize(
+    ("interfaces", "addresses", "said"),
+    [
+        (["br0", "lo"], ["127.0.0.1", "10.77.0.1", "fe80::1"], None),
+        (["lo", "eth0"], ["10.77.0.1"], "this machine has no interface br0 now; it has eth0, lo"),
+        (["br0"], ["10.78.0.1", "fe80::1"], "this machine has no address in 10.77.0.0/24 now"),
+    ],
+)
+def test_a_subnet_that_cannot_be_served_from_here_says_why(database, interfaces, addresses, said):
+    assert network.not_served(create(database), interfaces=interfaces, addresses=addresses) == said
+
+
 def test_subnets_do_not_overlap(database):
     create(database)
     with pytest.raises(Conflict):
