@@ -7,17 +7,23 @@ BIN := $(VENV)/bin
 PACKAGES := $(shell sed 's/\#.*//' appliance/lab/debian-packages.txt)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo demo-down test nightly check bench lock migration clean
+.PHONY: help setup demo demo-down root test nightly check bench lock migration clean
 
 help:
 	@sed -n 's/^## //p' Makefile
 
 ## make demo        two blank machines boot, are enrolled, inspected, deployed; ends with an ssh line (DEMO_ARGS="--once --json FILE")
-demo: setup
+demo: | root setup
 	@$(BIN)/python -m appliance.lab.demo up $(DEMO_ARGS)
+
+# Said before the set-up, so that nobody waits for it in vain.
+root:
+	@[ "$$(id -u)" = 0 ] || { echo "make demo needs root: its machines are on a network of their own (namespace, bridge, taps)" >&2; \
+	  echo "next: sudo make demo   (without root: make check, and the unit tests)" >&2; exit 77; }
 
 ## make demo-down   stops what `make demo` left running
 demo-down:
+	@[ -x $(BIN)/python ] || { echo "nothing was set up here; next: make demo" >&2; exit 1; }
 	@$(BIN)/python -m appliance.lab.demo down
 
 ## make test        the whole suite, with one real end-to-end story in QEMU

@@ -94,7 +94,7 @@ class Runner:
                 self._changed.notify_all()
             if request.kind is Kind.LOOKUP and self._loop.session:
                 self._host.keep_session(self._loop.session)
-                log.info("known to the appliance node=%s", self._loop.node)
+                log.info("the appliance answered node=%s", self._loop.node or "none yet")
         if said and request.kind is not Kind.LOG:
             log.info("%s", said)
 

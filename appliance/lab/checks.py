@@ -37,6 +37,7 @@ def lacks(
     *,
     machines: int,
     memory_mib: int = 1024,
+    command: str = "make demo",
     is_root: bool | None = None,
     which: Callable[[str], str | None] = shutil.which,
 ) -> list[Lack]:
@@ -47,7 +48,7 @@ def lacks(
             Lack(
                 what="root is needed",
                 why="the rack lives in a network namespace with a bridge and taps, and images are built as root",
-                next_step="sudo make demo   (without root: make check, and the unit tests)",
+                next_step=f"sudo {command}   (without root: make check, and the unit tests)",
             )
         )
     if not _TUN.exists():

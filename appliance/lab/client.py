@@ -59,6 +59,9 @@ class Client:
     def post(self, path: str, body: Mapping[str, object] | None = None) -> Json:
         return self._call("POST", path, body or {})
 
+    def patch(self, path: str, body: Mapping[str, object]) -> Json:
+        return self._call("PATCH", path, body)
+
     def upload(self, path: str, source: IO[bytes], *, sha256: str) -> Json:
         """PUT a file as an octet stream."""
         return self._send(

@@ -148,10 +148,12 @@ def _print_report(report: Report) -> None:
 
 
 def _print_places(stage: Stage, key: ssh.Key, report: Report) -> None:
+    login = f"{Path(sys.executable).parent / 'rackwright'} login --url {stage.running.url} --ca {stage.running.ca}"
     lines = [
         "",
         f"console and API  {stage.running.url}   (CA: {stage.running.ca})",
         f"log in as        {stage.login.username}, one-time password {stage.login.password}",
+        f"command line     {login}",
     ]
     for machine in report.machines:
         if machine.address and machine.has_ssh:

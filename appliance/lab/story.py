@@ -131,6 +131,8 @@ class Chapter:
             node = self._wait("enroll", self._enrolled)
             detail.append(f"{node['name']}, BMC {node['bmc']['address']}")
         self._ref = self._report.node = str(node["uuid"])
+        # The appliance made a name of the MAC address; people look for the one that they see on the screen.
+        story.client.patch(f"/v1/nodes/{self._ref}", {"name": self._spec.name})
         cut = phases.boot_phases(self._events(), power_s=power_s, enrolled_s=story.now_s(), begin=self._begin)
         for phase in cut:
             self._ended(phase)
@@ -262,6 +264,12 @@ def has_failed(node: Json) -> bool:
     return state.endswith("failed") or state == "error" or (state == "enroll" and bool(node.get("failure")))
 
 
+def _awaited(signal: str) -> str:
+    if signal.startswith("agent.command:"):
+        return "the agent to finish"
+    return {"agent.alive": "the agent to call", "call-home": "the system to call home"}.get(signal, signal)
+
+
 def what_now(node: Json) -> str:
     """One line: state, what it waits for, how far it is."""
     text = str(node["provision_state"])
@@ -271,7 +279,7 @@ def what_now(node: Json) -> str:
         share = f" {100 * done // total} %" if isinstance(done, int) and isinstance(total, int) and total > 0 else ""
         text += f", {progress.get('message') or progress.get('phase')}{share}"
     elif waiting:
-        text += f", waiting for {waiting.get('for')}"
+        text += f", waiting for {_awaited(str(waiting.get('for')))}"
     return text
 
 

@@ -67,6 +67,10 @@ class PretendAppliance:
                 node["then"]["instance"] = {"address": "10.77.0.50"}
         return {}
 
+    def patch(self, path, body):
+        with self._lock:
+            self._nodes[path.rpartition("/")[2]].update(body)
+
     def why(self, ref):
         return f"why of {ref}"
 
