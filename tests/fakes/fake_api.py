@@ -251,7 +251,7 @@ class FakeApi:
             "sel": {"items": [{"record_id": 1, "at_s": 1740830400, "sensor": "PSU 1", "event": "=cmd lost",
                                "severity": "ok"}]},
             "fru": {"product": "Box\x1b[2J", "serial": "S1"},
-            "inventory": {"cpus": [{"model": "Xeon"}]},
+            "inventory": {"reported_at": NOW, "inventory": {"cpus": [{"model": "Xeon"}], "memory_mib": 1024}},
             "identify": {},
             "why": {"sentence": "n1 waits for call-home since 12:00", "next": "wait"},
             "timeline": {"items": [event for event in self.events if event["node"] in {None, node["name"]}],

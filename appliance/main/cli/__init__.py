@@ -45,7 +45,7 @@ def _run(args: list[str]) -> int:
     import click
 
     from appliance.domain.errors import RackwrightError
-    from appliance.main.cli.exits import Exit, Failure, from_client, from_here, tell, usage
+    from appliance.main.cli.exits import Exit, Failure, from_client, from_here, from_system, tell, usage
     from appliance.main.cli.root import root
     from appliance.main.client_errors import ClientError
 
@@ -58,6 +58,10 @@ def _run(args: list[str]) -> int:
         failure = from_client(error)
     except RackwrightError as error:
         failure = from_here(error)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        failure = from_system(error)
     except click.UsageError as error:
         where = f"{error.ctx.command_path} --help" if error.ctx else "rackwright --help"
         failure = usage(error.format_message(), next_step=where)

@@ -116,6 +116,13 @@ def from_here(error: RackwrightError) -> Failure:
     return Failure(error.message, exit_code=exit_code, kind=error.code, why=error.why, next_step=error.next_step)
 
 
+def from_system(error: OSError) -> Failure:
+    """A file or directory of this machine that a command could not use."""
+    where = f"{error.filename}: " if error.filename else ""
+    next_step = "run it as the user who may, such as root" if isinstance(error, PermissionError) else ""
+    return Failure(f"{where}{error.strerror or error}", kind="system", next_step=next_step)
+
+
 def tell(failure: Failure, *, as_json: bool) -> None:
     """Write a failure to stderr. Nothing that a machine or a server sent can move the cursor."""
     if as_json:

@@ -109,6 +109,15 @@ def sel(inv: Invocation, *, node: str) -> None:
     inv.show(SEL, _items(read_part(inv, node, "sel")))
 
 
+@verb("rackwright node inventory n1 -o yaml", data=True)
+@node_arguments(many=False)
+def inventory(inv: Invocation, *, node: str) -> None:
+    """Show what the agent found in the machine at the last `inspect`: processors, memory, disks, network, firmware."""
+    answer = read_part(inv, node, "inventory")
+    found = answer.get("inventory")
+    inv.show_one(PLAIN, {"reported_at": answer.get("reported_at"), **(found if isinstance(found, dict) else {})})
+
+
 @verb("rackwright node fru n1", data=True)
 @node_arguments(many=False)
 def fru(inv: Invocation, *, node: str) -> None:

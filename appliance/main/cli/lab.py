@@ -56,13 +56,21 @@ def _run_dir(function: Any) -> Any:
 @_run_dir
 def up(inv: Invocation, *, bios: int, uefi: int, memory: int, disk: int, namespace: str, run_dir: Path) -> None:
     """Raise virtual machines with BMCs on a network of their own; machines that run already are kept. Needs root."""
-    from appliance.lab import rack, spec
+    from appliance.lab import checks, rack, spec
 
     firmwares = ["bios"] * bios + ["uefi"] * uefi
+    for lack in checks.lacks(machines=len(firmwares), memory_mib=memory, command="rackwright lab up"):
+        raise Failure(lack.what, why=lack.why, next_step=lack.next_step, kind="cannot")
     wanted = spec.rack(firmwares, namespace=namespace, memory_mib=memory, disk_gib=disk)
     run_dir.mkdir(parents=True, exist_ok=True)
     rack.up(wanted, run_dir)
     _show(inv, rack.status(run_dir))
+    for node in wanted.nodes[:1]:
+        inv.note(f"their BMCs take {node.bmc_username} / {node.bmc_password}")
+    inv.note(
+        f"next: ip netns exec {namespace} rackwright serve --state DIR, "
+        f"and a subnet on {wanted.cidr} with --interface {wanted.bridge}"
+    )
 
 
 @verb("rackwright lab status", data=True, reach="none")

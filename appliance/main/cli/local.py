@@ -89,7 +89,10 @@ def build(inv: Invocation, *, cache: Path | None) -> None:
     try:
         made = bootfiles.install(state, kept, report=inv.note)
     except (tools.ToolFailed, tools.ToolMissing, OSError) as cause:
-        raise Failure("the boot files could not be made", why=str(cause), kind="build-failed") from cause
+        raise Failure(
+            "the boot files could not be made", why=str(cause), kind="build-failed",
+            next_step="is Debian's mirror reachable from here? then run it again: what was fetched is kept",
+        ) from cause  # fmt: skip
     sizes: Json = {"kernel_bytes": made.kernel_bytes, "initrd_bytes": made.initrd_bytes}
     inv.show_one(PLAIN, {"directory": str(state / "boot"), **sizes})
 
@@ -105,7 +108,9 @@ def needs_root(what: str, command: str) -> None:
 
 
 def cache_directory(inv: Invocation) -> Path:
-    """Where this machine keeps what is built once."""
+    """Where this machine keeps what is built once; for root where `make demo` has it, so nothing is built twice."""
+    if os.geteuid() == 0 and not inv.environment.get("XDG_CACHE_HOME"):
+        return Path("/var/cache/rackwright")
     home = inv.environment.get("XDG_CACHE_HOME") or str(Path(inv.environment.get("HOME") or "/root") / ".cache")
     return Path(home) / "rackwright"
 
@@ -137,7 +142,7 @@ def _checks(inv: Invocation) -> Iterator[Json]:
     except ApiError as error:
         # It answered over TLS that we trust, so the way is clear; only the token is not.
         yield _check("reachable", ok=True, detail="it answers, and its certificate is trusted")
-        yield _check("login", ok=False, detail=str(error), then=from_client(error).next_step or inv.login_command())
+        yield _check("login", ok=False, detail=str(error), then=_after(error, inv))
         return
     except ClientError as error:
         told = from_client(error)
@@ -156,6 +161,10 @@ def _checks(inv: Invocation) -> Iterator[Json]:
         _check(str(row.get("name")), ok=bool(row.get("ok")), detail=row.get("detail"), then=row.get("next"))
         for row in answer.get("checks") or []
     )
+
+
+def _after(error: ApiError, inv: Invocation) -> str:
+    return inv.login_command() if error.status == 401 else from_client(error).next_step
 
 
 def _clock(date: str | None, asked_at: float) -> Iterator[Json]:

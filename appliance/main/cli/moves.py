@@ -37,9 +37,19 @@ def ask(
     if limit_s is not None and accepted:
         wait_for(inv, accepted, limit_s)
     inv.show(RESULT, (target.row() for target in targets))
+    if inv.style.chosen is None:
+        _say_where(inv, accepted)
     if limit_s is None and accepted and inv.style.chosen is None:
         inv.note(f"follow: rackwright node wait {' '.join(target.name for target in accepted[:10])}")
     return int(combined([target.exit_code for target in targets]))
+
+
+def _say_where(inv: Invocation, targets: Sequence[Target]) -> None:
+    """How to log in to what was just brought up; of a few, since `node list` shows all."""
+    for target in targets[:10]:
+        address = (target.node.get("instance") or {}).get("address")
+        if target.goal == "active" and target.result == "done" and address:
+            inv.note(f"{target.name} is up: ssh USER@{address}   (debian in our images)")
 
 
 def _request(

@@ -115,8 +115,9 @@ def amounts(progress: object, meter: Meter) -> str:
         eta = meter.eta_s(float(total)) if isinstance(total, int | float) else None
         if eta is not None:
             words.append(f"ETA {clock(eta)}")
-    if progress.get("message"):
-        words.append(str(progress["message"]))
+    message = str(progress.get("message") or "")
+    if share is None or " of " not in message:  # "84 of 336 MiB" would say it twice
+        words.append(message)
     return " ".join(word for word in words if word)
 
 

@@ -62,6 +62,7 @@ NODE: Mapping[str, Entry] = {
         boot_device="Read or set the next boot device.",
         sensors="Read the BMC's sensors.",
         sel="Read the BMC's system event log.",
+        inventory="Show what the agent found in the machine.",
         fru="Read the inventory that the BMC keeps.",
         identify="Blink the locator light.",
     ),

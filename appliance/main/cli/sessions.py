@@ -1,6 +1,8 @@
 """`login`, `logout`, `whoami`."""
 
+import fcntl
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +14,13 @@ from appliance.main.cli.exits import Exit, Failure, from_client, usage
 from appliance.main.cli.frame import file_option, verb
 from appliance.main.cli.invocation import Invocation
 from appliance.main.cli.place import Profile, config_path, read_profiles, write_profiles
-from appliance.main.client_errors import ApiError, ClientError
+from appliance.main.client_errors import ApiError, ClientError, Unreachable
 
 if TYPE_CHECKING:
     from appliance.main.client import Client
+
+START_LIMIT_S = 30.0
+START_LOOK_S = 0.2
 
 
 @verb("rackwright login --url https://rack.example:8443 --ca ca.pem")
@@ -33,12 +38,12 @@ def login(
     """
     place = inv.place()
     client = inv.client(anonymous=True)
+    if inv.asked.state:
+        _await_start(client, Path(inv.asked.state))
     password = inv.password(f"Password of {username} at {place.url}", password_file, option="--password-file")
     answer = _enter(client, username, password)
     if new_password_file is not None or (answer.get("must_change") and inv.can_ask()):
-        new = inv.password("New password", new_password_file, option="--new-password-file", again=True)
-        client.call("POST", "/v1/password", body={"old": password, "new": new})
-        inv.note("the password is changed")
+        new = _change(inv, client, password, new_password_file)
         answer = _enter(client, username, new)  # a change of the password ends every session, ours too
     elif answer.get("must_change"):
         inv.note("this password is for the first login only; change it: rackwright login --new-password-file FILE")
@@ -46,6 +51,48 @@ def login(
         print(client.token)
         return
     _save(inv, username, str(answer["token"]), answer.get("expires_at"))
+
+
+def _await_start(client: "Client", state: Path) -> None:
+    """`serve` of this machine that was started a moment ago is waited for; one that does not run is not."""
+    deadline = time.monotonic() + START_LIMIT_S
+    while is_served(state) and time.monotonic() < deadline:
+        try:
+            client.call("GET", "/v1/whoami", timeout_s=5)
+        except Unreachable:
+            time.sleep(START_LOOK_S)
+            continue
+        except ClientError:
+            pass  # it answers; that it wants a token is why we are here
+        return
+
+
+def is_served(state: Path) -> bool:
+    """Whether a `serve` holds this state directory."""
+    try:
+        with (state / "run" / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _change(inv: Invocation, client: "Client", old: str, file: Path | None) -> str:
+    """The new password. A person whose choice is refused is asked again; a file is read once."""
+    while True:
+        try:
+            new = inv.password("New password", file, option="--new-password-file", again=True)
+            client.call("POST", "/v1/password", body={"old": old, "new": new})
+        except (Failure, ApiError) as error:
+            is_answer = isinstance(error, Failure) or error.status in {400, 422}
+            if file is not None or not inv.can_ask() or not is_answer:
+                raise
+            inv.note(f"{error}; choose another one, or Ctrl-C to leave it as it is")
+            continue
+        inv.note("the password is changed")
+        return new
 
 
 def _enter(client: "Client", username: str, password: str) -> dict[str, Any]:

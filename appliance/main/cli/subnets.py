@@ -37,7 +37,12 @@ def create(
         "domain": domain, "lease_s": None if lease is None else int(seconds(lease)),
     }  # fmt: skip
     given = {key: value for key, value in body.items() if value is not None}
-    inv.show_one(SUBNET, inv.client().call("POST", "/v1/subnets", body=given).body or given)
+    made = dict(inv.client().call("POST", "/v1/subnets", body=given).body or given)
+    warning = made.pop("warning", None)
+    inv.show_one(SUBNET, made)
+    if warning:
+        inv.note(f"warning: {warning}")
+        inv.note("next: rackwright doctor, which says so when it is served")
 
 
 def _pool(pool: str, cidr: str) -> str:

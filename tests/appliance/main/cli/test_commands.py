@@ -1,5 +1,6 @@
 """The commands against a fake appliance: what they ask for, what they say, and how they end."""
 
+import fcntl
 import json
 import os
 import signal
@@ -161,6 +162,41 @@ def test_the_first_password_is_changed_at_login(
     assert "better" not in ended.err
 
 
+def test_a_refused_new_password_is_asked_for_again(api: FakeApi, terminal: Callable) -> None:
+    api.fail_next["POST", "/v1/password"] = Refusal(400, "invalid", "a password has 8 to 4096 characters")
+    session = terminal("login", RACKWRIGHT_TOKEN="")
+    for prompt, answer in (
+        ("Password of admin", "one-time"), ("New password: ", "short"), ("again: ", "short"),
+        ("choose another one", ""), ("New password: ", "long enough"), ("again: ", "long enough"),
+    ):  # fmt: skip
+        session.read_until(prompt)
+        session.seen = session.seen.rpartition(prompt.encode())[2]
+        if answer:
+            session.type(f"{answer}\n")
+    ended = session.end()
+    assert (ended.code, api.password) == (0, "long enough")
+
+
+def test_login_waits_for_a_serve_that_was_just_started(
+    api: FakeApi, place: tuple[str, Path], run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, ca = place
+    (tmp_path / "cli.json").write_text(json.dumps({"url": "https://127.0.0.1:9", "ca": str(ca)}))
+    (tmp_path / "pw").write_text("one-time")
+    words = ("login", "--state", str(tmp_path), "--password-file", str(tmp_path / "pw"), "--print-token")
+    assert run(*words).code == 8, "nobody serves"
+    (tmp_path / "run").mkdir()
+    looks: list[float] = []
+    with (tmp_path / "run" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        monkeypatch.setattr("appliance.main.cli.sessions.time.sleep", looks.append)
+        monkeypatch.setattr("appliance.main.cli.sessions.START_LIMIT_S", 0.2)
+        assert run(*words).code == 8
+        assert looks
+        (tmp_path / "cli.json").write_text(json.dumps({"url": url, "ca": str(ca)}))
+        assert run(*words).code == 0
+
+
 def test_a_wrong_password_is_exit_code_4(run: Callable) -> None:
     ended = run("login", "--password-file", "-", stdin="wrong\n")
     assert (ended.code, ended.out) == (4, "")
@@ -249,7 +285,9 @@ def test_deploy_shows_a_live_line_on_a_terminal(api: FakeApi, terminal: Callable
     ended = terminal("node", "deploy", "n1", "--image", "debian-12", "--wait", columns=60).end()
     assert ended.code == 0
     assert "\x1b[" in ended.out
-    assert "done" in ended.out.splitlines()[-1]
+    *_, result, hint = ended.out.splitlines()
+    assert "done" in result
+    assert hint == "n1 is up: ssh USER@10.20.0.7   (debian in our images)"
 
 
 def test_a_failure_is_told_with_step_and_reason(api: FakeApi, run: Callable) -> None:
@@ -387,8 +425,8 @@ def test_a_mac_may_be_written_in_any_way(api: FakeApi, run: Callable) -> None:
     assert run("node", "show", "52-54-00-00-00-01", "-o", "name").out == "n1\n"
 
 
-@pytest.mark.parametrize("part", ["sensors", "sel", "fru", "why", "boot-device"])
-def test_what_the_bmc_says(api: FakeApi, run: Callable, part: str) -> None:
+@pytest.mark.parametrize("part", ["sensors", "sel", "fru", "inventory", "why", "boot-device"])
+def test_what_the_machine_says(api: FakeApi, run: Callable, part: str) -> None:
     api.add_node("n1")
     ended = run("node", part, "n1")
     assert ended.code == 0
@@ -601,7 +639,8 @@ def test_doctor(api: FakeApi, run: Callable) -> None:
     ended = run("doctor")
     assert (ended.code, "FAIL\tanother server answers\tswitch it off" in ended.out) == (1, True)
     assert run("doctor", "--url", "https://127.0.0.1:9").code == 1
-    assert "login\tFAIL" in run("doctor", "--token", "bad").out
+    out = run("doctor", "--token", "bad").out
+    assert "login\tFAIL\ta valid token is needed\trackwright login" in out
 
 
 # -- completion

@@ -92,8 +92,33 @@ def test_boot_files(part: Callable, run: Callable, tmp_path: Path, monkeypatch: 
     assert run("boot-files", "build", "--state", str(tmp_path)).code == 2
 
 
+def test_what_is_built_once_is_kept_where_the_demo_has_it(
+    part: Callable, run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bootfiles = part(appliance.services, "bootfiles")
+    bootfiles.results["install"] = types.SimpleNamespace(kernel_bytes=1, initrd_bytes=2)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert run("boot-files", "build", "--state", str(tmp_path)).code == 0
+    monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
+    assert run("boot-files", "build", "--state", str(tmp_path)).code == 0
+    assert [str(call[1][1]) for call in bootfiles.calls] == [
+        "/var/cache/rackwright/ramdisk", "/elsewhere/rackwright/ramdisk",
+    ]  # fmt: skip
+
+
+def test_a_file_that_cannot_be_used_is_no_traceback(part: Callable, run: Callable, tmp_path: Path) -> None:
+    part(appliance.lab, "rack").results["down"] = PermissionError(13, "Permission denied", "/var/lib/x")
+    ended = run("lab", "down", "--run-dir", str(tmp_path))
+    assert (ended.code, ended.err.splitlines()[0]) == (1, "error: /var/lib/x: Permission denied")
+
+
 def test_lab(part: Callable, run: Callable, tmp_path: Path) -> None:
     rack, spec = part(appliance.lab, "rack"), part(appliance.lab, "spec")
+    checks = part(appliance.lab, "checks")
+    checks.results["lacks"] = []
+    node = types.SimpleNamespace(bmc_username="admin", bmc_password="factory")
+    spec.results["rack"] = types.SimpleNamespace(nodes=[node], cidr="10.77.0.0/24", bridge="br0")
     rack.results["status"] = {
         "is_up": True, "namespace": "lab", "address": "10.77.0.1",
         "machines": [{"name": "node1", "firmware": "bios", "mac": "52:54:00:4c:00:01", "bmc": "10.77.0.201",
@@ -102,6 +127,7 @@ def test_lab(part: Callable, run: Callable, tmp_path: Path) -> None:
     ended = run("lab", "up", "--bios", "1", "--uefi", "2", "--run-dir", str(tmp_path), "--no-headers")
     assert (ended.code, ended.out) == (0, "node1\tbios\toff\t52:54:00:4c:00:01\t10.77.0.201\n")
     assert spec.calls[0][1] == (["bios", "uefi", "uefi"],)
+    assert "admin / factory" in ended.err
     assert json.loads(run("lab", "status", "--run-dir", str(tmp_path), "-o", "json").out)["is_up"] is True
     assert run("lab", "down", "--run-dir", str(tmp_path)).code == 0
     rack.results["status"] = {"is_up": False, "machines": []}
@@ -109,6 +135,10 @@ def test_lab(part: Callable, run: Callable, tmp_path: Path) -> None:
     rack.results["up"] = RackwrightError("no namespace", why="not root")
     ended = run("lab", "up", "--run-dir", str(tmp_path))
     assert (ended.code, ended.err) == (1, "error: no namespace\nwhy: not root\n")
+    checks.results["lacks"] = [types.SimpleNamespace(what="root is needed", why="taps", next_step="sudo it")]
+    ended = run("lab", "up", "--run-dir", str(tmp_path / "never"))
+    assert (ended.code, ended.err) == (1, "error: root is needed\nwhy: taps\nnext: sudo it\n")
+    assert not (tmp_path / "never").exists()
 
 
 def test_image_build(
