@@ -24,7 +24,7 @@ root:
 ## make demo-down   stops what `make demo` left running
 demo-down:
 	@[ -x $(BIN)/python ] || { echo "nothing was set up here; next: make demo" >&2; exit 1; }
-	@$(BIN)/python -m appliance.lab.demo down
+	@$(BIN)/python -m appliance.lab.demo down $(DEMO_ARGS)
 
 ## make test        the whole suite, with one real end-to-end story in QEMU
 test: setup

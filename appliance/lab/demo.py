@@ -159,8 +159,12 @@ def _print_places(stage: Stage, key: ssh.Key, report: Report) -> None:
         if machine.address and machine.has_ssh:
             line = " ".join(ssh.words(stage.rack.forward(machine.address, 22), key))
             lines.append(f"{machine.name:<16} {line}")
-    lines += [f"logs             {stage.rack.run_dir}", "it stays up until: make demo-down", ""]
+    lines += [f"logs             {stage.rack.run_dir}", f"it stays up until: {_way_down(stage.rack.run_dir)}", ""]
     sys.stdout.write("\n".join(lines))
+
+
+def _way_down(run_dir: Path) -> str:
+    return "make demo-down" if run_dir == _RUN else f'make demo-down DEMO_ARGS="--run-dir {run_dir}"'
 
 
 def _complain(fault: Exception) -> None:
