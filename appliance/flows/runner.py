@@ -73,7 +73,9 @@ class Runner:
                 is_ours = self._turn(row)
         except Fenced:
             log.info("step result dropped: flow %s is no longer ours", row.uuid)
-        except Exception as problem:
+        except (
+            Exception
+        ) as problem:  # a loop top: a broken step must not end the worker; at the third time the flow fails
             log.exception("step broke flow=%s kind=%s step=%s", row.uuid, row.kind, row.step)
             self._put_back(row, problem)
         return turns
@@ -184,6 +186,6 @@ class Runner:
                 if flow_queue.put_back(session, row, wake_at=wake_at, note=f"broke with {name}"):
                     said = f"{row.step}: broke with {name}; the log has the details."
                     event.record_all(session, [line(row, "step.retry", said, at=transition.now, duration_s=None)])
-        except Exception:
+        except Exception:  # a loop top: the row is taken over later
             # The database is away. The row stays ours until Lease.take_over sees that we do not run it.
             log.exception("flow could not be put back flow=%s", row.uuid)

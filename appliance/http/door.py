@@ -87,7 +87,7 @@ class Door:
             now = time.monotonic()
             try:
                 self._turn(events, now)
-            except Exception:
+            except Exception:  # a loop top: one connection must not close the door
                 log.exception("the door goes on")
         self._close_all()
 

@@ -180,7 +180,7 @@ class Server:
             request.respond()
         except OSError:
             raise
-        except Exception:
+        except Exception:  # answered here, raised again below for the log
             if not request.sent_headers:
                 request.simple_response("500 Internal Server Error", "the request failed; the log has the reason")
             raise

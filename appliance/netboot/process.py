@@ -194,7 +194,7 @@ class Netboot:
             self._changed.clear()
             try:
                 await self._arrange()
-            except Exception:
+            except Exception:  # a loop top: tried again, what listens goes on
                 log.exception("listeners could not be arranged")
                 await asyncio.sleep(_RETRY_S)
 

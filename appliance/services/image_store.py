@@ -277,7 +277,7 @@ def _storage_fault(cause: OSError) -> RackwrightError:
 
 
 def _copy(source: BinaryIO, target: Path, *, limit: int) -> tuple[str, int]:
-    """Stream with SHA-256; durable when it returns."""
+    """(SHA-256 in hex, bytes copied), durable when it returns. limit: bytes. Raises TooLarge, Unavailable if empty."""
     digest, size = hashlib.sha256(), 0
     with target.open("wb") as out:
         while chunk := source.read(CHUNK):

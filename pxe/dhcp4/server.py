@@ -138,7 +138,7 @@ class DhcpServer:
             except MalformedPacket as fault:
                 self.counters.malformed += 1
                 log.info("dhcp packet malformed interface=%s size=%d why=%s", interface, len(data), fault)
-            except Exception:
+            except Exception:  # a loop top: one packet must not silence DHCP
                 log.exception("dhcp packet could not be handled interface=%s", interface)
 
     def _on_packet(self, data: bytes, interface: str) -> None:
@@ -199,7 +199,7 @@ class DhcpServer:
                 self._queue.clear()
                 try:
                     await self._answer_batch(batch)
-                except Exception:
+                except Exception:  # a loop top: clients ask again
                     log.exception("dhcp batch could not be answered size=%d", len(batch))
 
     def _relocate(self, item: _Waiting) -> bool:

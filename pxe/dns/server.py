@@ -75,7 +75,7 @@ class DnsServer:
     def _answer(self, data: bytes, peer: str, *, over_tcp: bool) -> bytes | None:
         try:
             return self.responder.answer(data, over_tcp=over_tcp)
-        except Exception:
+        except Exception:  # a loop top: one query must not silence DNS
             log.exception("dns query could not be answered peer=%s", peer)
             return None
 

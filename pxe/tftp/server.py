@@ -111,7 +111,7 @@ class TftpServer:
                 log.info("tftp packet malformed peer=%s why=%s", peer[0], fault)
                 if data[:2] == b"\0\1":
                     _send(opened, packet.error(ErrorCode.ILLEGAL, "malformed request"), peer)
-            except Exception:
+            except Exception:  # a loop top: one request must not end the others
                 log.exception("tftp request could not be handled peer=%s", peer[0])
 
     def _handle_request(
