@@ -39,6 +39,10 @@ class BrowserError(Exception):
     """The browser refused a command."""
 
 
+class StaleElementError(BrowserError):
+    """The element's page has been replaced."""
+
+
 @dataclass(frozen=True, slots=True)
 class Element:
     browser: "Browser"
@@ -84,7 +88,8 @@ class Browser:
         answer = self._http.request(method, self._driver + path, body=data, timeout=60, retries=False)
         value = json.loads(answer.data)["value"]
         if answer.status >= 400:
-            raise BrowserError(f"{value['error']}: {value['message'].splitlines()[0]}")
+            kind = StaleElementError if value["error"] == "stale element reference" else BrowserError
+            raise kind(f"{value['error']}: {value['message'].splitlines()[0]}")
         return value
 
     def call(self, method: str, path: str, body: object = None) -> Any:
@@ -108,7 +113,9 @@ class Browser:
         self.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def find(self, css: str) -> Element:
-        return self.find_all(css)[0]
+        """The first such element, which a page that is still being built has up to 5 s to show."""
+        found: list[Element] = self.until(lambda: self.find_all(css), 5, f"an element {css}")
+        return found[0]
 
     def find_all(self, css: str) -> list[Element]:
         found = self.call("POST", "/elements", {"using": "css selector", "value": css})
@@ -145,10 +152,16 @@ class Browser:
         return base64.b64decode(shot["data"])
 
     def until(self, claim: Callable[[], Any], within_s: float, what: str) -> Any:
-        """The first true value of a claim, looked at ten times a second. Fails by name."""
+        """The first true value of a claim, looked at ten times a second. Fails by name.
+
+        An element that left with its page while the claim looked at it makes the claim not true yet.
+        """
         ends = time.monotonic() + within_s
         while True:
-            value = claim()
+            try:
+                value = claim()
+            except StaleElementError:
+                value = None
             if value:
                 return value
             assert time.monotonic() < ends, f"not within {within_s} s: {what}"

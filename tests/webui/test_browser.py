@@ -188,6 +188,7 @@ def test_undeploy_by_hand(console, site, appliance):
     next(link for link in console.find_all(".asks a") if link.text.startswith("Undeploy")).click()
     console.find("input[name=confirm]").type("n3")
     console.find("form.card button").click()
+    console.until(lambda: console.url == f"{site}/nodes/n3", 10, "the node's page")
     console.until(lambda: "deleting" in console.find(".badge").text, 5, "the work has begun")
 
 
