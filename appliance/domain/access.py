@@ -1,6 +1,6 @@
 """Who may do what: roles, permissions and the one table between them. Pure; the faces ask `may` or `demand`.
 
-A role holds everything that the role below it holds: admin > member > reader (the words of the field: Keystone's
+A role holds everything that the role below it holds: admin > manager > member > reader (the words of the field: Keystone's
 default roles imply each other in the same order).
 """
 
@@ -14,6 +14,7 @@ from appliance.domain.errors import Forbidden
 class Role(enum.StrEnum):
     READER = "reader"
     MEMBER = "member"
+    MANAGER = "manager"
     ADMIN = "admin"
 
 
@@ -42,12 +43,21 @@ _ORDER = tuple(Role)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Somebody who has proved who they are. must_change: the password was made by `init` and asks to be replaced."""
+    """Somebody who has proved who they are. must_change: the password was made by `init` and asks to be replaced.
+
+    role: the highest one held on the scope of the token. The scope is one of: the whole system (is_system), one project
+    (project_id), one domain (domain_id), or nothing (all empty), which allows no more than to be known.
+    user_uuid, project_id, domain_id: the ids that the OpenStack faces show.
+    """
 
     name: str
     role: Role
     user_id: int
     must_change: bool = False
+    user_uuid: str = ""
+    is_system: bool = True
+    project_id: str | None = None
+    domain_id: str | None = None
 
 
 def implies(role: Role) -> frozenset[Role]:

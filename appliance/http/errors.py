@@ -2,9 +2,11 @@
 
 import logging
 import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
@@ -26,8 +28,44 @@ STATUS: dict[type[errors.RackwrightError], int] = {
     errors.Unavailable: 503,
     errors.StorageFull: 507,
 }
+MACHINES = ("/agent/", "/internal/")
 _RACES = {"40001", "40P01"}  # PostgreSQL: serialization_failure, deadlock_detected
 HTTP_CODES = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "unsupported-media-type"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """What a face needs to say no: an HTTP status and sentences that hold no secret.
+
+    cause: the error behind it, for a face whose words depend on its kind.
+    """
+
+    status: int
+    code: str
+    message: str
+    why: str = ""
+    next_step: str = ""
+    cause: Exception | None = None
+
+
+Shape = Callable[[Refusal], Response]
+_SHAPES = "rackwright.shapes"
+
+
+def speak(app: Flask, prefix: str, shape: Shape) -> None:
+    """Refusals of paths at or below `prefix` (such as `/baremetal`) are said in this shape, not in the native one."""
+    app.extensions.setdefault(_SHAPES, {})[prefix] = shape
+
+
+def _say(refusal: Refusal) -> Response:
+    shapes: dict[str, Shape] = current_app.extensions.get(_SHAPES, {})
+    shape = shapes.get("/" + request.path[1:].partition("/")[0]) if shapes else None
+    return shape(refusal) if shape else _native(refusal)
+
+
+def _native(refusal: Refusal) -> Response:
+    """`{"error": {code, message, why, next, request_id}}`."""
+    return reply(body(refusal.code, refusal.message, why=refusal.why, next_step=refusal.next_step), refusal.status)
 
 
 def install(app: Flask) -> None:
@@ -72,17 +110,22 @@ def body(code: str, message: str, *, why: str = "", next_step: str = "") -> dict
 
 def _refusal(error: errors.RackwrightError) -> Response:
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
-    response = reply(body(error.code, error.message, why=error.why, next_step=error.next_step), status)
+    response = _say(
+        Refusal(
+            status=status, code=error.code, message=error.message, why=error.why, next_step=error.next_step, cause=error
+        )
+    )
     if status == 401:
-        response.headers["WWW-Authenticate"] = "Bearer"
+        response.headers.setdefault("WWW-Authenticate", "Bearer")
     return response
 
 
 def _bmc(error: BmcError) -> Response:
     status = 501 if error.kind == "unsupported" else 502
     nxt = "try again" if error.retryable else "check the BMC's address, user name and password"
-    return reply(
-        body(f"bmc-{error.kind}", str(error), why="the BMC did not do what it was asked", next_step=nxt), status
+    why = "the BMC did not do what it was asked"
+    return _say(
+        Refusal(status=status, code=f"bmc-{error.kind}", message=str(error), why=why, next_step=nxt, cause=error)
     )
 
 
@@ -90,36 +133,37 @@ def _stale(error: StaleDataError | IntegrityError | OperationalError | Interface
     log.info("request lost a race request=%s path=%s kind=%s", g.request_id, request.path, type(error).__name__)
     text = "somebody else changed this at the same time"
     why = "two changes met in the database; this one was undone as a whole"
-    if not request.path.startswith("/v1/"):  # a program that repeats what failed, and gives up what was refused
-        return reply(body("unavailable", text, why=why, next_step="repeat it"), 503)
-    return reply(body("conflict", text, why=why, next_step="look again and repeat"), 409)
+    if request.path.startswith(MACHINES):  # a program that repeats what failed, and gives up what was refused
+        return _say(Refusal(status=503, code="unavailable", message=text, why=why, next_step="repeat it"))
+    return _say(Refusal(status=409, code="conflict", message=text, why=why, next_step="look again and repeat"))
 
 
 def _not_keepable(_error: DataError) -> Response:
     """Which value it was, the database says together with the values; so nothing of it is told or logged."""
     text = "the request holds a text that cannot be kept"
-    return reply(body("invalid", text, why="it is too long, or holds the character NUL"), 400)
+    return _say(Refusal(status=400, code="invalid", message=text, why="it is too long, or holds the character NUL"))
 
 
 def _crowded(_error: PoolTimeout) -> Response:
     log.warning("no database connection was free request=%s path=%s", g.get("request_id", ""), request.path)
-    return reply(body("unavailable", "the appliance is busy", next_step="try again"), 503)
+    return _say(Refusal(status=503, code="unavailable", message="the appliance is busy", next_step="try again"))
 
 
 def _storage(error: OperationalError | InterfaceError) -> Response:
     if getattr(error.orig, "sqlstate", None) in _RACES:
         return _stale(error)
     log.error("database refused request=%s error=%s", g.get("request_id", ""), error.orig)
-    full = "full" in str(error.orig).lower()
-    text = "the appliance's disk is full; nothing was changed" if full else "the database cannot be used right now"
-    return reply(
-        body("storage-full" if full else "unavailable", text, next_step="rackwright doctor"), 507 if full else 503
-    )
+    if "full" in str(error.orig).lower():
+        text = "the appliance's disk is full; nothing was changed"
+        return _say(Refusal(status=507, code="storage-full", message=text, next_step="rackwright doctor"))
+    text = "the database cannot be used right now"
+    return _say(Refusal(status=503, code="unavailable", message=text, next_step="rackwright doctor"))
 
 
 def _http(error: HTTPException) -> Response:
     status = error.code or 500
-    response = reply(body(HTTP_CODES.get(status, "invalid"), error.description or error.name), status)
+    code = HTTP_CODES.get(status, "invalid")
+    response = _say(Refusal(status=status, code=code, message=error.description or error.name, cause=error))
     if status == 405:
         response.headers["Allow"] = ", ".join(sorted(getattr(error, "valid_methods", None) or []))
     return response
@@ -128,4 +172,4 @@ def _http(error: HTTPException) -> Response:
 def _ours(error: Exception) -> Response:
     log.error("request failed request=%s path=%s", g.get("request_id", ""), request.path, exc_info=error)
     text = "something went wrong inside the appliance; it was logged under this request id"
-    return reply(body("internal", text, next_step="rackwright doctor"), 500)
+    return _say(Refusal(status=500, code="internal", message=text, next_step="rackwright doctor"))

@@ -85,7 +85,9 @@ def _operators(control: wiring.Control) -> Flask:
 
 def _operator_limit(method: str, path: str) -> int:
     """Image bytes may be large, nothing else."""
-    is_upload = method == "PUT" and path.startswith("/v1/images/") and path.endswith("/file")
+    is_ours = path.startswith("/v1/images/") and path.endswith("/file")
+    is_glance = path.startswith("/image/v2/images/") and path.endswith(("/file", "/stage"))
+    is_upload = method == "PUT" and (is_ours or is_glance)
     return image_store.MAX_UPLOAD if is_upload else BODY_BYTES
 
 

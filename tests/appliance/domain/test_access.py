@@ -6,6 +6,7 @@ from appliance.domain.errors import Forbidden
 EXPECTED = {
     Role.READER: {Permission.READ},
     Role.MEMBER: {Permission.READ, Permission.OPERATE},
+    Role.MANAGER: {Permission.READ, Permission.OPERATE},
     Role.ADMIN: set(Permission),
 }
 

@@ -1,0 +1,9 @@
+"""/baremetal: OpenStack Bare Metal v1 over the appliance's own services."""
+
+from flask import Flask
+
+from appliance.http.context import Context
+
+
+def install(app: Flask, context: Context) -> None:
+    """Register the routes below `/baremetal`."""

@@ -1,0 +1,9 @@
+"""/identity: OpenStack Identity v3 over the appliance's own services."""
+
+from flask import Flask
+
+from appliance.http.context import Context
+
+
+def install(app: Flask, context: Context) -> None:
+    """Register the routes below `/identity`."""
