@@ -320,6 +320,9 @@ _TEMPLATE = """\
 # lockout_failures = 5
 # lockout = "30m"
 
+[images]
+# trusted_networks = []      # image URLs may point into these, e.g. ["10.20.0.0/16"]; else to public addresses only
+
 [log]
 # level = "info"             # debug | info | warning | error
 # format = "text"            # text | json
