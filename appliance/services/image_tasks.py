@@ -50,13 +50,16 @@ def fetch(session: Session, actor: Actor, uuid: str) -> ImageTask:
 
 
 def search(
-    session: Session, actor: Actor, *, status: str | None, is_descending: bool, marker: str | None, limit: int
-) -> Sequence[ImageTask]:
+    session: Session, actor: Actor, *, status: str | None, owner: str | None, is_descending: bool, marker: str | None,
+    limit: int,
+) -> Sequence[ImageTask]:  # fmt: skip
     """In the order in which they began."""
     _demand(actor)
     query = select(ImageTask).order_by(ImageTask.id.desc() if is_descending else ImageTask.id)
     if status is not None:
         query = query.where(ImageTask.status == status)
+    if owner is not None:
+        query = query.where(ImageTask.owner == owner)
     if marker is not None:
         last = session.scalar(select(ImageTask.id).where(ImageTask.uuid == marker.lower()[:36]))
         if last is None:
