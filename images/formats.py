@@ -21,8 +21,10 @@ MAX_VIRTUAL = 2 * TIB
 
 USABLE = frozenset({Format.RAW, Format.QCOW2})
 COMPRESSED = frozenset({Format.GZIP, Format.XZ, Format.ZSTD, Format.BZIP2, Format.LZ4, Format.ZIP, Format.SEVEN_ZIP})
-PLAIN = COMPRESSED | {Format.RAW, Format.TAR, Format.ELF}
-"""Bytes that no program takes for a disk of another format: kernels and ramdisks are such."""
+PLAIN = COMPRESSED | {Format.RAW, Format.TAR, Format.ELF, Format.EMPTY}
+"""Bytes that no program takes for a disk of another format: kernels and ramdisks are such, and nothing at all, which
+the stock command line sends when it is given no file.
+"""
 
 CONTENT: Mapping[str, frozenset[Format]] = {
     "raw": PLAIN,
@@ -113,7 +115,6 @@ def keep_refusal(
     inside = CONTAINERS.get(container_format, frozenset[Format]()) or content
     what = disk_format if inside is content else container_format
     checks = (
-        (kind is not Format.EMPTY, "the file is empty"),
         (kind in inside, f"format mismatch: called {what}, but the file is {kind.value}"),
         (disk_format != "gpt" or facts.table == "gpt", "format mismatch: called gpt, but the file has no GPT"),
         (not facts.outside, f"the image refers to another file: {', '.join(facts.outside)[:100]!r}"),

@@ -133,12 +133,12 @@ class ImageStore(ImageFiles):
             got = checksum.receive(
                 source, self.original(uuid), max_bytes=MAX_UPLOAD, size_bytes=size, expected=promises
             )
-        if got.size_bytes == 0:
-            raise ImageRefused("no bytes came", next_step="send the file")
         with self._database.write() as session:
             row = session.scalar(select(Image).where(Image.uuid == uuid))
             if row is None:
                 raise Conflict("the image was deleted while its bytes came in")
+            if got.size_bytes == 0 and row.disk_format is None:
+                raise ImageRefused("no bytes came", next_step="send the file")
             row.size_bytes, row.md5, row.sha256, row.sha512 = got.size_bytes, got.md5, got.sha256, got.sha512
             row.updated_at = self._clock()
 

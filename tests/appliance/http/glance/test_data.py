@@ -126,10 +126,12 @@ def test_promises_that_are_none(blue):
         assert blue.upload(blue.create(), DATA, **headers).status_code == 400
 
 
-def test_nothing_is_no_image(blue):
-    uuid = blue.create()
-    assert blue.upload(uuid, b"").status_code == 400
-    assert blue.show(uuid)["status"] == "queued"
+def test_nothing_is_an_image_too(blue):
+    """The stock command line sends nothing when it is given no file, and expects an image of no bytes."""
+    uuid = blue.active(b"")
+    assert blue.show(uuid)["size"] == 0
+    got = blue("GET", f"/v2/images/{uuid}/file")
+    assert (got.status_code, got.data) == (200, b"")
 
 
 def test_what_the_look_at_the_bytes_refuses_is_415_and_says_why(blue, appliance):
@@ -216,7 +218,6 @@ def test_bytes_are_fetched(admin, appliance):
         (Unavailable("the download broke off"), {}, "broke off"),
         (ImageRefused("address not allowed: x"), {}, "not allowed"),
         (DATA, {"validation_data": {"os_hash_algo": "sha256", "os_hash_value": "0" * 64}}, "sha256"),
-        (b"", {}, "no bytes"),
     ],
 )
 def test_a_fetch_that_fails_can_be_repeated_and_is_told(admin, appliance, answer, more, words):

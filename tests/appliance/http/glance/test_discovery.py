@@ -63,7 +63,8 @@ def test_tasks_are_for_those_who_see_all(app, blue):
         ("application/json", "application/json", '{"message":"No image found with ID <none>"'),
         ("text/html", "text/html", "<html>\n <head>\n  <title>404 Not Found</title>"),
         ("*/*", "text/html", "<html>"),
-        ("", "text/plain", "404 Not Found\n\nNo image found with ID <none>"),
+        ("", "text/html", "<html>"),
+        ("text/plain", "text/plain", "404 Not Found\n\nNo image found with ID <none>"),
     ],
 )
 def test_refusals_in_the_form_that_the_caller_takes(blue, accept, kind, begins):
