@@ -20,6 +20,7 @@ from appliance.domain.errors import RackwrightError
 from appliance.domain.values import (
     BadValue,
     Endpoint,
+    Network,
     Reader,
     Secret,
     boolean,
@@ -29,6 +30,7 @@ from appliance.domain.values import (
     duration,
     endpoint,
     host_names,
+    networks,
     regular_expression,
     short_text,
     whole_number,
@@ -135,6 +137,13 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Images:
+    """trusted_networks: image URLs may point into these too, and not to public addresses alone."""
+
+    trusted_networks: tuple[Network, ...] = _key(networks, ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
     """max_mib and keep: a file is set aside at that size, and so many are kept, for each process."""
 
@@ -221,6 +230,7 @@ class Config:
     bmc: Bmc = Bmc()
     lifecycle: Lifecycle = Lifecycle()
     identity: Identity = Identity()
+    images: Images = Images()
     log: Log = Log()
 
     @property
