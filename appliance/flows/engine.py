@@ -156,7 +156,7 @@ class Engine:
 
     def next_due(self) -> datetime | None:
         """When the next flow wants to be looked at; None when no flow is active."""
-        with self._database.read() as session:
+        with self._database.glance() as session:
             micros = flow_queue.next_due(session)
         return None if micros is None else _time(micros)
 

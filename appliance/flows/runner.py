@@ -174,7 +174,7 @@ class Runner:
     def _check(self, row: Claimed) -> None:
         if not self._lease.is_fresh:
             raise Fenced
-        with self._database.read() as session:
+        with self._database.glance() as session:
             row.abort_reason = flow_queue.look(session, row)
         if row.abort_reason is not None:
             raise AbortAsked

@@ -22,6 +22,7 @@ from appliance.models.node import Node
 
 _FLOW = cast("Table", Flow.__table__)
 _SIGNAL = cast("Table", FlowSignal.__table__)
+_WORKER = cast("Table", Worker.__table__)
 # Literal, not bound: only so do both databases see that the partial indexes apply.
 _IS_FREE = text("flow.status = 'active' AND flow.owner IS NULL")
 
@@ -164,13 +165,18 @@ def join(session: Session, *, worker: str, host: str, now: datetime, ttl_s: floa
 
 def renew(session: Session, *, worker: str, now: datetime, ttl_s: float) -> bool:
     """Extend a lease that still runs. False: it ran out, its rows may have gone to others; join with a new id."""
-    kept = session.execute(
-        update(Worker)
-        .where(Worker.id == worker, Worker.expires_at > now)
-        .values(expires_at=now + timedelta(seconds=ttl_s))
-        .returning(Worker.id)
-    ).first()
-    return kept is not None
+    until = {"of_id": worker, "of_now": now, "expires_at": now + timedelta(seconds=ttl_s)}
+    return session.connection().execute(_RENEWED, until).first() is not None
+
+
+# Built once: an idle engine asks these every few seconds, and little else.
+_RENEWED = (
+    update(_WORKER)
+    .where(_WORKER.c.id == bindparam("of_id"), _WORKER.c.expires_at > bindparam("of_now"))
+    .values(expires_at=bindparam("expires_at"))
+    .returning(_WORKER.c.id)
+)
+_OWNED = select(_FLOW.c.id, _FLOW.c.fence, _FLOW.c.owner).where(text("flow.owner IS NOT NULL"))
 
 
 def leave(session: Session, *, worker: str) -> None:
@@ -188,7 +194,7 @@ def lost_rows(
 
     is_alone: no other engine shares the database, so every other owner is gone.
     """
-    owned = session.execute(select(Flow.id, Flow.fence, Flow.owner).where(Flow.owner.is_not(None))).all()
+    owned = session.connection().execute(_OWNED).all()
     if not owned:
         return []
     alive = {worker} if is_alone else set(session.scalars(select(Worker.id).where(Worker.expires_at > now)))
