@@ -1,14 +1,14 @@
 """The one door to the database: read and write transactions on SQLite or PostgreSQL.
 
-On SQLite the process that opens the database is its only writer: writes queue on an in-process lock and start with
-BEGIN IMMEDIATE, so `database is locked` never reaches a caller. On PostgreSQL the lock is a no-op and rows are locked
-by the queries that need it. Not here: models (one module per noun) and migrations.
+On SQLite the process that opens the database is its only writer: writes queue in this process, start with BEGIN
+IMMEDIATE, so `database is locked` never reaches a caller, and share a commit (models.shared_commit). On PostgreSQL
+nobody queues and rows are locked by the queries that need it. Not here: models (one module per noun) and migrations.
 """
 
 import select
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -17,6 +17,8 @@ from sqlalchemy import JSON, Engine, MetaData, create_engine, event, text
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.pool import QueuePool
+
+from appliance.models.shared_commit import SharedCommit
 
 NAMING = {
     "ix": "ix_%(column_0_label)s",
@@ -175,7 +177,7 @@ class Database:
         self._write_engine = engine.execution_options(rackwright_write=True)
         self._read_engine = engine.execution_options(rackwright_look="snapshot")
         self._glance_engine = engine.execution_options(rackwright_look="glance")
-        self._writer: AbstractContextManager[object] = threading.RLock() if self.is_sqlite else nullcontext()
+        self._shared = SharedCommit(self._write_engine) if self.is_sqlite else None
 
     @classmethod
     def at(cls, url: str) -> "Database":
@@ -196,12 +198,17 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One write transaction. Not re-entrant: pass the session on."""
-        with self._writer, Session(self._write_engine, expire_on_commit=False) as session:
+        with self._shared.write() if self._shared is not None else self._write_alone() as session:
             session.info["bells"] = self.bells
             yield session
-            session.commit()
         for call in session.info.get("after_commit", ()):
             call()
+
+    @contextmanager
+    def _write_alone(self) -> Iterator[Session]:
+        with Session(self._write_engine, expire_on_commit=False) as session:
+            yield session
+            session.commit()
 
     def dispose(self) -> None:
         self.engine.dispose()

@@ -1,8 +1,9 @@
 import threading
 
+import pytest
 from sqlalchemy import text
 
-from appliance.models.database import Database
+from appliance.models.database import Database, Session
 from appliance.models.flow import Pool
 from tests.conftest import Databases
 
@@ -12,8 +13,15 @@ def add(database: Database, name: str) -> None:
         session.add(Pool(name=name, size=1))
 
 
-def count(session) -> int:
-    return session.scalar(text("SELECT count(*) FROM pool"))
+def half_write(database: Database) -> None:
+    with database.write() as session:
+        session.add(Pool(name="half", size=1))
+        session.flush()
+        raise InterruptedError
+
+
+def count(session: Session) -> int:
+    return int(session.scalar(text("SELECT count(*) FROM pool")) or 0)
 
 
 def test_a_read_sees_one_moment(database: Database) -> None:
@@ -40,13 +48,8 @@ def test_a_glance_sees_what_is_now_and_leaves_no_trace(database: Database) -> No
 def test_what_is_written_after_a_glance_is_undone_as_a_whole(database: Database) -> None:
     with database.glance() as session:
         before = count(session)
-    try:
-        with database.write() as session:
-            session.add(Pool(name="half", size=1))
-            session.flush()
-            raise InterruptedError
-    except InterruptedError:
-        pass
+    with pytest.raises(InterruptedError):
+        half_write(database)
     with database.read() as session:
         assert count(session) == before
 
@@ -70,7 +73,7 @@ def test_sessions_that_the_server_has_ended_are_not_used(databases: Databases) -
     other = Database.at(url)
     with other.read() as session:
         mine = "datname = current_database() AND pid <> pg_backend_pid()"
-        ended = session.execute(text(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {mine}"))  # noqa: S608  (our words)
+        ended = session.execute(text(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {mine}"))
         assert len(ended.all()) == 4
     for _ in range(6):
         with database.read() as session:
