@@ -93,19 +93,32 @@ Index("ix_node_bmc_endpoint", Node.bmc_address, Node.bmc_udp_port)
 
 
 class Port(Model):
-    """A network interface of a node. `address`: the IPv4 address reserved for it on its subnet, if any."""
+    """A network interface of a node. `address`: the IPv4 address reserved for it on its subnet, if any.
+
+    link: where its cable ends: {switch_id, port_id, switch_info, …}. internal_info: what the appliance itself keeps of
+    it; people see it and do not write it. category, vendor, physical_network: labels for people and for schedulers.
+    """
 
     __tablename__ = "port"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     uuid: Mapped[str] = mapped_column(String(36), unique=True, default=new_uuid)
     node_id: Mapped[int] = mapped_column(ForeignKey("node.id", ondelete="CASCADE"), index=True)
+    portgroup_id: Mapped[int | None] = mapped_column(ForeignKey("portgroup.id", ondelete="SET NULL"), index=True)
     mac: Mapped[str] = mapped_column(String(17), unique=True)
-    name: Mapped[str | None] = mapped_column(String(63))
+    name: Mapped[str | None] = mapped_column(String(255), unique=True)
+    description: Mapped[str | None] = mapped_column(String(255))
     is_pxe: Mapped[bool] = mapped_column(default=True)
+    is_smartnic: Mapped[bool] = mapped_column(default=False)
     address: Mapped[str | None] = mapped_column(String(64))
     link: Mapped[JsonObject] = mapped_column(default=dict)
+    physical_network: Mapped[str | None] = mapped_column(String(64))
+    vendor: Mapped[str | None] = mapped_column(String(32))
+    category: Mapped[str | None] = mapped_column(String(80))
+    extra: Mapped[JsonObject] = mapped_column(default=dict)
+    internal_info: Mapped[JsonObject] = mapped_column(default=dict)
     created_at: Mapped[datetime] = mapped_column(UtcTime)
+    updated_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
     node: Mapped[Node] = relationship(back_populates="ports")
 
