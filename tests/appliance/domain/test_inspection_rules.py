@@ -93,7 +93,7 @@ def run(*actions, **rule):
 
 def test_actions_change_the_node_its_traits_and_its_ports():
     made = run(
-        {"op": "set-attribute", "args": {"path": "/properties/serial", "value": "{inventory.system_vendor.serial_number}"}},
+        {"op": "set-attribute", "args": {"path": "/properties/s", "value": "{inventory.system_vendor.serial_number}"}},
         {"op": "set-attribute", "args": ["resource_class", "x-{inventory[cpu][count]}"]},
         {"op": "extend-attribute", "args": {"path": "extra/tags", "value": "t", "unique": True}},
         {"op": "extend-attribute", "args": {"path": "extra/tags", "value": "t", "unique": True}},
@@ -110,7 +110,7 @@ def test_actions_change_the_node_its_traits_and_its_ports():
         {"op": "set-port-attribute", "args": {"port_id": "p", "path": "pxe_enabled", "value": "no"}},
         {"op": "log", "args": {"msg": "{node.name} done", "level": "warning"}},
     )  # fmt: skip
-    assert made.node["properties"] == {"capabilities": "boot_mode:uefi", "serial": "S1"}
+    assert made.node["properties"] == {"capabilities": "boot_mode:uefi", "s": "S1"}
     assert made.node["resource_class"] == "x-8"
     assert made.node["extra"] == {"tags": ["t"]}
     assert made.node["traits"] == ["CUSTOM_GPU"]
