@@ -18,12 +18,12 @@ from appliance.domain.errors import NotFound
 from appliance.http import errors as refusals
 from appliance.http.auth import Callers, bearer
 from appliance.http.context import Context
-from appliance.http.ironic import errors, roots, versions
+from appliance.http.ironic import errors, nodes, roots, versions
 from appliance.http.ironic.address import Origins
 from appliance.http.ironic.call import Call, Route
 
 PREFIX = "/baremetal"
-MODULES: tuple[ModuleType, ...] = ()
+MODULES: tuple[ModuleType, ...] = (nodes,)
 RESOURCES: dict[str, int] = {"nodes": 1}
 """What GET /baremetal/v1 lists: name -> since."""
 _NOBODY = Actor(name="", role=Role.READER, user_id=0, is_system=False)
