@@ -221,6 +221,10 @@ OFFERED = frozenset(
         _V.UNDEPLOY,
         _V.ABORT,
         _V.ADOPT,
+        _V.RESCUE,
+        _V.UNRESCUE,
+        _V.SERVICE,
+        _V.UNHOLD,
     }
 )
 
@@ -233,10 +237,18 @@ WHICH_FLOW: Mapping[Verb, str] = {
     _V.REBUILD: "deploy",
     _V.UNDEPLOY: "undeploy",
     _V.ADOPT: "adopt",
+    _V.RESCUE: "rescue",
+    _V.UNRESCUE: "unrescue",
+    _V.SERVICE: "service",
 }
-"""The flow that carries a verb out, when the move leads into a TRANSIENT state; else the move is the whole work."""
+"""The flow that carries a verb out, when the move leads into a TRANSIENT state; else the move is the whole work.
 
-REFUSED_IN_MAINTENANCE = frozenset({_V.INSPECT, _V.PROVIDE, _V.CLEAN, _V.DEPLOY, _V.REBUILD, _V.ADOPT})
+Unhold has none: it tells the work that holds.
+"""
+
+REFUSED_IN_MAINTENANCE = frozenset(
+    {_V.INSPECT, _V.PROVIDE, _V.CLEAN, _V.DEPLOY, _V.REBUILD, _V.ADOPT, _V.RESCUE, _V.UNRESCUE, _V.SERVICE, _V.UNHOLD}
+)
 """Manage, undeploy and abort stay possible: they are how a broken node is got out of the way."""
 
 WAY_ON: Mapping[State, tuple[Verb, ...]] = {
@@ -246,6 +258,12 @@ WAY_ON: Mapping[State, tuple[Verb, ...]] = {
     _S.DEPLOYFAIL: (_V.REBUILD,),
     _S.ERROR: (_V.UNDEPLOY,),
     _S.ADOPTFAIL: (_V.ADOPT,),
+    _S.DEPLOYHOLD: (_V.UNHOLD,),
+    _S.CLEANHOLD: (_V.UNHOLD,),
+    _S.SERVICEHOLD: (_V.UNHOLD,),
+    _S.RESCUEFAIL: (_V.UNRESCUE,),
+    _S.UNRESCUEFAIL: (_V.UNRESCUE,),
+    _S.SERVICEFAIL: (_V.SERVICE,),
 }
 """What to ask, in this order, of a node whose work has failed, once the cause is gone."""
 
@@ -299,12 +317,8 @@ def _alias(state: State) -> str:
 
 
 def draw() -> str:
-    """The table as a Mermaid state diagram, without the verbs that this appliance does not offer (nor holding)."""
-    shown = [
-        (state, move, to)
-        for (state, move), to in MOVES.items()
-        if move is not Outcome.HOLD and (isinstance(move, Outcome) or move in OFFERED)
-    ]
+    """The table as a Mermaid state diagram, without the verbs that this appliance does not offer."""
+    shown = [(state, move, to) for (state, move), to in MOVES.items() if isinstance(move, Outcome) or move in OFFERED]
     reached = _reachable(shown)
     lines = ["stateDiagram-v2", "    [*] --> enroll"]
     lines += [f'    state "{state}" as {_alias(state)}' for state in State if state in reached and " " in state]

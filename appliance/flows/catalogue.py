@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from appliance.flows.adopt import adopt
 from appliance.flows.clean import clean
 from appliance.flows.deploy import deploy
+from appliance.flows.fake import FAKE_FLOWS
 from appliance.flows.inspect import inspect
 from appliance.flows.procedure import Procedure
 from appliance.flows.undeploy import undeploy
 from appliance.flows.verify import verify
 
 FLOWS: Mapping[str, Procedure] = {
-    procedure.kind: procedure for procedure in (verify, inspect, clean, deploy, undeploy, adopt)
+    **{procedure.kind: procedure for procedure in (verify, inspect, clean, deploy, undeploy, adopt)},
+    **FAKE_FLOWS,
 }
