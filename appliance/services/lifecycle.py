@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from appliance.domain import fake_hardware, lifecycle
 from appliance.domain.errors import Conflict, IllegalMove, NotFound
-from appliance.domain.lifecycle import MOVES, OFFERED, REFUSED_IN_MAINTENANCE, TRANSIENT, WHICH_FLOW, State, Verb
+from appliance.domain.lifecycle import MOVES, REFUSED_IN_MAINTENANCE, TRANSIENT, WHICH_FLOW, State, Verb
 from appliance.models import event, flow
 from appliance.models.agent_command import AgentCommand
 from appliance.models.database import announce
@@ -90,9 +90,6 @@ def _go_on(session: Session, node: Node, spec: dict[str, Any], *, now: datetime)
     return work
 
 
-_ONLY_ACTED_OUT = frozenset({Verb.RESCUE, Verb.UNRESCUE, Verb.SERVICE})
-
-
 def flow_of(node: Node, verb: Verb) -> str:
     """The kind of flow that carries a verb out: on hardware that is not there, the one that only acts it out."""
     kind = WHICH_FLOW[verb]
@@ -103,8 +100,6 @@ def _state_after(node: Node, verb: Verb) -> State:
     state = State(node.provision_state)
     if (state, verb) not in MOVES:
         raise lifecycle.refusal(node.label, state, verb)
-    if verb not in OFFERED or (verb in _ONLY_ACTED_OUT and not fake_hardware.is_fake(node)):
-        raise lifecycle.not_offered(verb)
     if node.maintenance and verb in REFUSED_IN_MAINTENANCE:
         raise InMaintenance(
             f'The {verb} operation can\'t be performed on node "{node.label}" because it is in maintenance mode.',
