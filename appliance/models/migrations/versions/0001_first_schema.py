@@ -324,6 +324,13 @@ def upgrade() -> None:
     with op.batch_alter_table('allocation', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_allocation_owner'), ['owner'], unique=False)
 
+    op.create_table('config_drive',
+    sa.Column('node_id', sa.Integer(), nullable=False),
+    sa.Column('kind', sa.String(length=8), nullable=False),
+    sa.Column('content', sa.LargeBinary(), nullable=False),
+    sa.ForeignKeyConstraint(['node_id'], ['node.id'], name=op.f('fk_config_drive_node_id_node'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('node_id', name=op.f('pk_config_drive'))
+    )
     op.create_table('event',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('at', sa.BigInteger(), nullable=False),
@@ -525,6 +532,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_event_mac'))
 
     op.drop_table('event')
+    op.drop_table('config_drive')
     with op.batch_alter_table('allocation', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_allocation_owner'))
 
