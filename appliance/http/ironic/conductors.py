@@ -14,9 +14,7 @@ from appliance.services.conductors import Conductor
 
 SINCE, SHARDS_SINCE = 49, 82
 _BRIEF = ("hostname", "conductor_group", "alive", "links")
-FIELDS = Fields(
-    {name: SINCE for name in (*_BRIEF, "drivers", "created_at", "updated_at")}, brief=_BRIEF
-)
+FIELDS = Fields(dict.fromkeys((*_BRIEF, "drivers", "created_at", "updated_at"), SINCE), brief=_BRIEF)
 _SORTABLE = frozenset({"hostname", "alive", "created_at", "updated_at", "conductor_group"})
 
 
@@ -31,7 +29,8 @@ def routes() -> list[Route]:
 def _shown(call: Call, one: Conductor) -> Body:
     return {
         "hostname": one.host, "conductor_group": "", "alive": one.is_alive, "drivers": hardware.names(),
-        "created_at": _time(one.started_at), "updated_at": _time(one.seen_at), "links": call.links("conductors", one.host),
+        "created_at": _time(one.started_at), "updated_at": _time(one.seen_at),
+        "links": call.links("conductors", one.host),
     }  # fmt: skip
 
 

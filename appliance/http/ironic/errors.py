@@ -26,9 +26,17 @@ class BadRequest(RackwrightError):
     blame = "caller"
 
 
+class PreconditionFailed(RackwrightError):
+    """The thing was changed meanwhile."""
+
+    code = "precondition-failed"
+    blame = "caller"
+
+
 _STATUS: dict[type[Exception], int] = {
     NotAcceptable: 406,
     BadRequest: 400,
+    PreconditionFailed: 412,
     # Our own face says 409 of these: the node's state forbids the verb. The clients of this one wait for 400.
     IllegalMove: 400,
     InMaintenance: 400,

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from appliance.domain import inspection_rules as rules
 from appliance.http.ironic import pages, policy, readers, shelf
 from appliance.http.ironic.call import Call, Route
+from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.kinds import Attribute, Kind
 from appliance.http.json_body import nothing
 from appliance.models.inspection_rule import InspectionRule
@@ -20,15 +21,15 @@ _HIGHEST = 9999
 def _phase(name: str, value: Any) -> str:
     from_client = readers.text(16)(name, value)
     if from_client not in (None, *rules.PHASES):
-        raise readers.BadRequest(f"Invalid phase: {from_client}. Valid phases are: {', '.join(rules.PHASES)}")
+        raise BadRequest(f"Invalid phase: {from_client}. Valid phases are: {', '.join(rules.PHASES)}")
     return rules.PHASES[0]
 
 
 def _priority(name: str, value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value < 0:
-        raise readers.BadRequest("Priority cannot be negative for user-defined rules.")
+        raise BadRequest("Priority cannot be negative for user-defined rules.")
     if isinstance(value, int) and value > _HIGHEST:
-        raise readers.BadRequest("Priority must be between 0 and 9999 for user-defined rules.")
+        raise BadRequest("Priority must be between 0 and 9999 for user-defined rules.")
     return 0 if value is None else int(readers.number(0, _HIGHEST)(name, value))
 
 

@@ -1,4 +1,4 @@
-"""`local_link_connection`: where the cable of a port ends. Which keys belong together is told by what kind of end it is."""
+"""`local_link_connection`: where the cable of a port ends. What kind of end it is tells which keys belong together."""
 
 import re
 from typing import Any
@@ -34,7 +34,12 @@ def link(name: str, value: Any) -> dict[str, str]:
 def _is_whole(keys: set[str], is_unmanaged: bool) -> bool:  # noqa: FBT001  (named at its only call)
     if keys & _VTEP and not keys >= _VTEP:
         return False
-    return is_unmanaged or keys >= {"port_id", "switch_id"} or keys >= {"port_id", "hostname"} or keys >= {"port_id", *_VTEP}
+    return (
+        is_unmanaged
+        or keys >= {"port_id", "switch_id"}
+        or keys >= {"port_id", "hostname"}
+        or keys >= {"port_id", *_VTEP}
+    )
 
 
 def _switch(text: str) -> str:
@@ -45,5 +50,6 @@ def _switch(text: str) -> str:
         return names.mac(text)
     except Invalid as cause:
         raise BadRequest(
-            f"Received an invalid value for switch_id: '{text[:64]}'. It must be a MAC address or an OpenFlow datapath_id."
+            f"Received an invalid value for switch_id: '{text[:64]}'. It must be a MAC address or an "
+            "OpenFlow datapath_id."
         ) from cause

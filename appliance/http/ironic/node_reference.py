@@ -20,9 +20,8 @@ NAMES_SINCE = 5
 
 def node_of(session: Session, call: Call, ident: str) -> Node:
     """The node of a path or a filter. Raises NotFound when it is not the caller's to see."""
-    if not belonging.is_uuid(ident):
-        if call.minor < NAMES_SINCE:
-            raise NotFound(f"Node {ident[:255]} could not be found.")
+    if not belonging.is_uuid(ident) and call.minor < NAMES_SINCE:
+        raise NotFound(f"Node {ident[:255]} could not be found.")
     return belonging.node(session, ident, project=policy.project_of(call.actor))
 
 

@@ -19,9 +19,7 @@ from appliance.models.node import Node, Port
 from appliance.services import portgroups, ports
 
 NODE_NAMES_SINCE, GROUPS_SINCE, SHARDS_SINCE, CONDUCTOR_GROUPS_SINCE, NAMES_SINCE = 94, 24, 82, 99, 88
-FILTERS = frozenset(
-    {"node", "node_uuid", "address", "portgroup", "shard", "conductor_groups", "description_contains"}
-)
+FILTERS = frozenset({"node", "node_uuid", "address", "portgroup", "shard", "conductor_groups", "description_contains"})
 _CREATE = _DELETE = policy.OWNER_MANAGER_SYSTEM_ADMIN
 _UPDATE = policy.OWNER_MANAGER
 
@@ -69,7 +67,10 @@ def routes() -> list[Route]:
         Route(method="GET", path="/ports/<ident>", view=_show),
         Route(method="PATCH", path="/ports/<ident>", view=_change),
         Route(method="DELETE", path="/ports/<ident>", view=_delete),
-        Route(method="GET", path="/nodes/<ident>/ports", view=lambda call, ident: _of_node(call, ident, is_detail=False)),
+        Route(
+            method="GET", path="/nodes/<ident>/ports",
+            view=lambda call, ident: _of_node(call, ident, is_detail=False),
+        ),
         Route(
             method="GET", path="/nodes/<ident>/ports/detail",
             view=lambda call, ident: _of_node(call, ident, is_detail=True),

@@ -86,7 +86,9 @@ def _routes_of(kind: Kind) -> list[Route]:
         Route(method="POST", path=path, since=SINCE, view=lambda call: _create(call, kind)),
         Route(method="GET", path=path + "/<ident>", since=SINCE, view=lambda call, ident: _show(call, kind, ident)),
         Route(method="PATCH", path=path + "/<ident>", since=SINCE, view=lambda call, ident: _change(call, kind, ident)),
-        Route(method="DELETE", path=path + "/<ident>", since=SINCE, view=lambda call, ident: _delete(call, kind, ident)),
+        Route(
+            method="DELETE", path=path + "/<ident>", since=SINCE, view=lambda call, ident: _delete(call, kind, ident)
+        ),
         Route(method="GET", path=of_node, since=SINCE, view=lambda call, ident: _of_node(call, kind, ident)),
     ]
 

@@ -82,64 +82,6 @@ def upgrade() -> None:
     with op.batch_alter_table('lease', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_lease_mac'), ['mac'], unique=False)
 
-    op.create_table('node',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('uuid', sa.String(length=36), nullable=False),
-    sa.Column('name', sa.String(length=63), nullable=True),
-    sa.Column('version', sa.Integer(), nullable=False),
-    sa.Column('created_at', sa.BigInteger(), nullable=False),
-    sa.Column('updated_at', sa.BigInteger(), nullable=False),
-    sa.Column('provision_state', sa.String(length=32), nullable=False),
-    sa.Column('target_provision_state', sa.String(length=32), nullable=True),
-    sa.Column('provision_updated_at', sa.BigInteger(), nullable=False),
-    sa.Column('last_error', sa.Text(), nullable=True),
-    sa.Column('failure', sa.JSON(), nullable=True),
-    sa.Column('driver', sa.String(length=32), nullable=False),
-    sa.Column('driver_options', sa.JSON(), nullable=False),
-    sa.Column('bmc_address', sa.String(length=64), nullable=True),
-    sa.Column('bmc_udp_port', sa.Integer(), nullable=False),
-    sa.Column('bmc_username', sa.String(length=64), nullable=True),
-    sa.Column('bmc_secret', sa.LargeBinary(), nullable=True),
-    sa.Column('bmc_verified_at', sa.BigInteger(), nullable=True),
-    sa.Column('power_state', sa.String(length=16), nullable=True),
-    sa.Column('target_power_state', sa.String(length=16), nullable=True),
-    sa.Column('power_observed_at', sa.BigInteger(), nullable=True),
-    sa.Column('power_failures', sa.Integer(), nullable=False),
-    sa.Column('maintenance', sa.Boolean(), nullable=False),
-    sa.Column('maintenance_reason', sa.Text(), nullable=True),
-    sa.Column('fault', sa.String(length=64), nullable=True),
-    sa.Column('boot_mode', sa.String(length=8), nullable=True),
-    sa.Column('architecture', sa.String(length=16), nullable=False),
-    sa.Column('boot_expected_until', sa.BigInteger(), nullable=True),
-    sa.Column('boot_secret_hash', sa.String(length=64), nullable=True),
-    sa.Column('boot_secret_used_at', sa.BigInteger(), nullable=True),
-    sa.Column('boot_count', sa.Integer(), nullable=False),
-    sa.Column('appliance_address', sa.String(length=64), nullable=True),
-    sa.Column('agent_session_hash', sa.String(length=64), nullable=True),
-    sa.Column('agent_address', sa.String(length=64), nullable=True),
-    sa.Column('agent_version', sa.String(length=32), nullable=True),
-    sa.Column('agent_seen_at', sa.BigInteger(), nullable=True),
-    sa.Column('call_home_hash', sa.String(length=64), nullable=True),
-    sa.Column('instance', sa.JSON(), nullable=True),
-    sa.Column('instance_secret', sa.LargeBinary(), nullable=True),
-    sa.Column('instance_address', sa.String(length=64), nullable=True),
-    sa.Column('resource_class', sa.String(length=80), nullable=True),
-    sa.Column('properties', sa.JSON(), nullable=False),
-    sa.Column('extra', sa.JSON(), nullable=False),
-    sa.Column('rack', sa.String(length=63), nullable=True),
-    sa.Column('rack_unit', sa.Integer(), nullable=True),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_node')),
-    sa.UniqueConstraint('name', name=op.f('uq_node_name')),
-    sa.UniqueConstraint('uuid', name=op.f('uq_node_uuid'))
-    )
-    with op.batch_alter_table('node', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_node_agent_session_hash'), ['agent_session_hash'], unique=False)
-        batch_op.create_index('ix_node_bmc_endpoint', ['bmc_address', 'bmc_udp_port'], unique=False)
-        batch_op.create_index(batch_op.f('ix_node_boot_secret_hash'), ['boot_secret_hash'], unique=False)
-        batch_op.create_index(batch_op.f('ix_node_call_home_hash'), ['call_home_hash'], unique=False)
-        batch_op.create_index(batch_op.f('ix_node_provision_state'), ['provision_state'], unique=False)
-        batch_op.create_index(batch_op.f('ix_node_rack'), ['rack'], unique=False)
-
     op.create_table('periodic',
     sa.Column('name', sa.String(length=48), nullable=False),
     sa.Column('next_at', sa.BigInteger(), nullable=False),
@@ -233,6 +175,109 @@ def upgrade() -> None:
     sa.Column('expires_at', sa.BigInteger(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_worker'))
     )
+    op.create_table('node',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('uuid', sa.String(length=36), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=True),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Column('updated_at', sa.BigInteger(), nullable=False),
+    sa.Column('provision_state', sa.String(length=32), nullable=False),
+    sa.Column('target_provision_state', sa.String(length=32), nullable=True),
+    sa.Column('provision_updated_at', sa.BigInteger(), nullable=False),
+    sa.Column('last_error', sa.Text(), nullable=True),
+    sa.Column('failure', sa.JSON(), nullable=True),
+    sa.Column('driver', sa.String(length=32), nullable=False),
+    sa.Column('driver_options', sa.JSON(), nullable=False),
+    sa.Column('bmc_address', sa.String(length=64), nullable=True),
+    sa.Column('bmc_udp_port', sa.Integer(), nullable=False),
+    sa.Column('bmc_username', sa.String(length=64), nullable=True),
+    sa.Column('bmc_secret', sa.LargeBinary(), nullable=True),
+    sa.Column('bmc_verified_at', sa.BigInteger(), nullable=True),
+    sa.Column('power_state', sa.String(length=16), nullable=True),
+    sa.Column('target_power_state', sa.String(length=16), nullable=True),
+    sa.Column('power_observed_at', sa.BigInteger(), nullable=True),
+    sa.Column('power_failures', sa.Integer(), nullable=False),
+    sa.Column('maintenance', sa.Boolean(), nullable=False),
+    sa.Column('maintenance_reason', sa.Text(), nullable=True),
+    sa.Column('fault', sa.String(length=64), nullable=True),
+    sa.Column('boot_mode', sa.String(length=8), nullable=True),
+    sa.Column('architecture', sa.String(length=16), nullable=False),
+    sa.Column('boot_expected_until', sa.BigInteger(), nullable=True),
+    sa.Column('boot_secret_hash', sa.String(length=64), nullable=True),
+    sa.Column('boot_secret_used_at', sa.BigInteger(), nullable=True),
+    sa.Column('boot_count', sa.Integer(), nullable=False),
+    sa.Column('appliance_address', sa.String(length=64), nullable=True),
+    sa.Column('agent_session_hash', sa.String(length=64), nullable=True),
+    sa.Column('agent_address', sa.String(length=64), nullable=True),
+    sa.Column('agent_version', sa.String(length=32), nullable=True),
+    sa.Column('agent_seen_at', sa.BigInteger(), nullable=True),
+    sa.Column('call_home_hash', sa.String(length=64), nullable=True),
+    sa.Column('instance', sa.JSON(), nullable=True),
+    sa.Column('instance_secret', sa.LargeBinary(), nullable=True),
+    sa.Column('instance_address', sa.String(length=64), nullable=True),
+    sa.Column('resource_class', sa.String(length=80), nullable=True),
+    sa.Column('properties', sa.JSON(), nullable=False),
+    sa.Column('extra', sa.JSON(), nullable=False),
+    sa.Column('rack', sa.String(length=63), nullable=True),
+    sa.Column('rack_unit', sa.Integer(), nullable=True),
+    sa.Column('description', sa.Text(), nullable=True),
+    sa.Column('owner', sa.String(length=255), nullable=True),
+    sa.Column('lessee', sa.String(length=255), nullable=True),
+    sa.Column('shard', sa.String(length=255), nullable=True),
+    sa.Column('conductor_group', sa.String(length=255), nullable=False),
+    sa.Column('chassis_id', sa.Integer(), nullable=True),
+    sa.Column('parent_uuid', sa.String(length=36), nullable=True),
+    sa.Column('instance_uuid', sa.String(length=36), nullable=True),
+    sa.Column('instance_name', sa.String(length=255), nullable=True),
+    sa.Column('wishes', sa.JSON(), nullable=False),
+    sa.Column('interfaces', sa.JSON(), nullable=False),
+    sa.Column('hidden', sa.LargeBinary(), nullable=True),
+    sa.Column('traits', sa.JSON(), nullable=False),
+    sa.Column('vifs', sa.JSON(), nullable=False),
+    sa.Column('network_data', sa.JSON(), nullable=False),
+    sa.Column('has_automated_clean', sa.Boolean(), nullable=True),
+    sa.Column('is_protected', sa.Boolean(), nullable=False),
+    sa.Column('protected_reason', sa.Text(), nullable=True),
+    sa.Column('is_retired', sa.Boolean(), nullable=False),
+    sa.Column('retired_reason', sa.Text(), nullable=True),
+    sa.Column('keeps_power', sa.Boolean(), nullable=False),
+    sa.Column('inspection_started_at', sa.BigInteger(), nullable=True),
+    sa.Column('inspection_finished_at', sa.BigInteger(), nullable=True),
+    sa.ForeignKeyConstraint(['chassis_id'], ['chassis.id'], name=op.f('fk_node_chassis_id_chassis')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_node')),
+    sa.UniqueConstraint('instance_uuid', name=op.f('uq_node_instance_uuid')),
+    sa.UniqueConstraint('name', name=op.f('uq_node_name')),
+    sa.UniqueConstraint('uuid', name=op.f('uq_node_uuid'))
+    )
+    with op.batch_alter_table('node', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_node_agent_session_hash'), ['agent_session_hash'], unique=False)
+        batch_op.create_index('ix_node_bmc_endpoint', ['bmc_address', 'bmc_udp_port'], unique=False)
+        batch_op.create_index(batch_op.f('ix_node_boot_secret_hash'), ['boot_secret_hash'], unique=False)
+        batch_op.create_index(batch_op.f('ix_node_call_home_hash'), ['call_home_hash'], unique=False)
+        batch_op.create_index(batch_op.f('ix_node_chassis_id'), ['chassis_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_node_instance_name'), ['instance_name'], unique=False)
+        batch_op.create_index(batch_op.f('ix_node_lessee'), ['lessee'], unique=False)
+        batch_op.create_index(batch_op.f('ix_node_owner'), ['owner'], unique=False)
+        batch_op.create_index(batch_op.f('ix_node_parent_uuid'), ['parent_uuid'], unique=False)
+        batch_op.create_index(batch_op.f('ix_node_provision_state'), ['provision_state'], unique=False)
+        batch_op.create_index(batch_op.f('ix_node_rack'), ['rack'], unique=False)
+        batch_op.create_index(batch_op.f('ix_node_shard'), ['shard'], unique=False)
+
+    op.create_table('token',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('secret_hash', sa.String(length=64), nullable=False),
+    sa.Column('user_id', sa.Integer(), nullable=False),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Column('expires_at', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['user_id'], ['user_account.id'], name=op.f('fk_token_user_id_user_account'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_token')),
+    sa.UniqueConstraint('secret_hash', name=op.f('uq_token_secret_hash'))
+    )
+    with op.batch_alter_table('token', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_token_expires_at'), ['expires_at'], unique=False)
+        batch_op.create_index(batch_op.f('ix_token_user_id'), ['user_id'], unique=False)
+
     op.create_table('agent_command',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('uuid', sa.String(length=36), nullable=False),
@@ -279,6 +324,13 @@ def upgrade() -> None:
     with op.batch_alter_table('allocation', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_allocation_owner'), ['owner'], unique=False)
 
+    op.create_table('config_drive',
+    sa.Column('node_id', sa.Integer(), nullable=False),
+    sa.Column('kind', sa.String(length=8), nullable=False),
+    sa.Column('content', sa.LargeBinary(), nullable=False),
+    sa.ForeignKeyConstraint(['node_id'], ['node.id'], name=op.f('fk_config_drive_node_id_node'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('node_id', name=op.f('pk_config_drive'))
+    )
     op.create_table('event',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('at', sa.BigInteger(), nullable=False),
@@ -368,20 +420,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('portgroup', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_portgroup_node_id'), ['node_id'], unique=False)
-
-    op.create_table('token',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('secret_hash', sa.String(length=64), nullable=False),
-    sa.Column('user_id', sa.Integer(), nullable=False),
-    sa.Column('created_at', sa.BigInteger(), nullable=False),
-    sa.Column('expires_at', sa.BigInteger(), nullable=False),
-    sa.ForeignKeyConstraint(['user_id'], ['user_account.id'], name=op.f('fk_token_user_id_user_account'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_token')),
-    sa.UniqueConstraint('secret_hash', name=op.f('uq_token_secret_hash'))
-    )
-    with op.batch_alter_table('token', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_token_expires_at'), ['expires_at'], unique=False)
-        batch_op.create_index(batch_op.f('ix_token_user_id'), ['user_id'], unique=False)
 
     op.create_table('volume_connector',
     sa.Column('node_id', sa.Integer(), nullable=False),
@@ -477,11 +515,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_volume_connector_node_id'))
 
     op.drop_table('volume_connector')
-    with op.batch_alter_table('token', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_token_user_id'))
-        batch_op.drop_index(batch_op.f('ix_token_expires_at'))
-
-    op.drop_table('token')
     with op.batch_alter_table('portgroup', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_portgroup_node_id'))
 
@@ -500,6 +533,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_event_mac'))
 
     op.drop_table('event')
+    op.drop_table('config_drive')
     with op.batch_alter_table('allocation', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_allocation_owner'))
 
@@ -508,6 +542,26 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_agent_command_node_id'))
 
     op.drop_table('agent_command')
+    with op.batch_alter_table('token', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_token_user_id'))
+        batch_op.drop_index(batch_op.f('ix_token_expires_at'))
+
+    op.drop_table('token')
+    with op.batch_alter_table('node', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_node_shard'))
+        batch_op.drop_index(batch_op.f('ix_node_rack'))
+        batch_op.drop_index(batch_op.f('ix_node_provision_state'))
+        batch_op.drop_index(batch_op.f('ix_node_parent_uuid'))
+        batch_op.drop_index(batch_op.f('ix_node_owner'))
+        batch_op.drop_index(batch_op.f('ix_node_lessee'))
+        batch_op.drop_index(batch_op.f('ix_node_instance_name'))
+        batch_op.drop_index(batch_op.f('ix_node_chassis_id'))
+        batch_op.drop_index(batch_op.f('ix_node_call_home_hash'))
+        batch_op.drop_index(batch_op.f('ix_node_boot_secret_hash'))
+        batch_op.drop_index('ix_node_bmc_endpoint')
+        batch_op.drop_index(batch_op.f('ix_node_agent_session_hash'))
+
+    op.drop_table('node')
     op.drop_table('worker')
     op.drop_table('user_account')
     op.drop_table('subnet')
@@ -523,15 +577,6 @@ def downgrade() -> None:
     op.drop_table('runbook')
     op.drop_table('pool')
     op.drop_table('periodic')
-    with op.batch_alter_table('node', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_node_rack'))
-        batch_op.drop_index(batch_op.f('ix_node_provision_state'))
-        batch_op.drop_index(batch_op.f('ix_node_call_home_hash'))
-        batch_op.drop_index(batch_op.f('ix_node_boot_secret_hash'))
-        batch_op.drop_index('ix_node_bmc_endpoint')
-        batch_op.drop_index(batch_op.f('ix_node_agent_session_hash'))
-
-    op.drop_table('node')
     with op.batch_alter_table('lease', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_lease_mac'))
 
