@@ -1,7 +1,7 @@
 """Who may do what: roles, permissions and the one table between them. Pure; the faces ask `may` or `demand`.
 
 A role holds everything that the role below it holds: admin > manager > member > reader (the words of the field:
-Keystone's default roles imply each other in the same order). On which scope it is held decides how far it reaches: Actor.
+Keystone's default roles imply each other in the same order). The scope on which it is held decides its reach: Actor.
 """
 
 import enum
@@ -12,7 +12,7 @@ from appliance.domain.errors import Forbidden
 
 
 class Role(enum.StrEnum):
-    """NONE: known, but without any of our roles on the scope: an unscoped token, or roles that only others understand."""
+    """NONE: known, but without any of our roles on the scope: an unscoped token, or roles that others understand."""
 
     NONE = "none"
     READER = "reader"
