@@ -57,7 +57,7 @@ def _list(call: Call) -> Response:
     pages.only(call.arguments, frozenset({"project"}))
     with call.context.database.read() as session:
         query = runbooks.scoped(policy.project_of(call.actor))
-        if (project := call.arguments.get("project")) and policy.is_site_wide(call.actor):
+        if (project := call.arguments.get("project")) and call.actor.is_site_wide:
             query = query.where(Runbook.owner == project[:255])
         return shelf.listing(session, call, KIND, query)
 
@@ -73,7 +73,7 @@ def _show(call: Call, ident: str) -> Response:
 
 def _create(call: Call) -> Response:
     wish = shelf.wish(call, KIND)
-    if policy.is_site_wide(call.actor):
+    if call.actor.is_site_wide:
         call.demand(policy.SYSTEM_MEMBER, "baremetal:runbook:create")
         if wish.get("is_public"):
             wish["owner"] = None
