@@ -18,13 +18,34 @@ from appliance.domain.errors import NotFound
 from appliance.http import errors as refusals
 from appliance.http.auth import known_caller
 from appliance.http.context import Context
-from appliance.http.ironic import errors, nodes, roots, versions
+from appliance.http.ironic import (
+    allocations,
+    chassis,
+    conductors,
+    deploy_templates,
+    drivers,
+    errors,
+    inspection_rules,
+    nodes,
+    portgroups,
+    ports,
+    roots,
+    runbooks,
+    versions,
+    volumes,
+)
 from appliance.http.ironic.address import Origins
 from appliance.http.ironic.call import Call, Route
 
 PREFIX = "/baremetal"
-MODULES: tuple[ModuleType, ...] = (nodes,)
-RESOURCES: dict[str, int] = {"nodes": 1}
+MODULES: tuple[ModuleType, ...] = (
+    nodes, ports, portgroups, chassis, drivers, conductors, volumes, allocations, deploy_templates, runbooks,
+    inspection_rules,
+)  # fmt: skip
+RESOURCES: dict[str, int] = {
+    "nodes": 1, "ports": 1, "chassis": 1, "drivers": 1, "portgroups": 23, "volume": 32, "conductors": 49,
+    "allocations": 52, "deploy_templates": 55, "shards": 82, "runbooks": 92, "inspection_rules": 96,
+}  # fmt: skip
 """What GET /baremetal/v1 lists: name -> since."""
 _NOBODY = Actor(name="", role=Role.READER, user_id=0, is_system=False)
 
