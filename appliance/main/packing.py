@@ -4,9 +4,11 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from appliance.domain.errors import RackwrightError, StorageFull, Unavailable
+from appliance.domain.errors import Invalid, RackwrightError, StorageFull, Unavailable
 from appliance.services.image_store import ImageRefused
-from images import errors, fetch, importer, tools
+from images import configdrive, errors, fetch, importer, tools
+
+CONFIG_DRIVE_S = 120.0
 
 
 @contextlib.contextmanager
@@ -27,6 +29,20 @@ def pack_image(source: Path, into: Path, *, sha256: str) -> importer.Prepared:
     """Look at the bytes, unfold them, pack them. Raises ImageRefused, StorageFull."""
     with _in_our_words():
         return importer.prepare(source, into, image_sha256=sha256)
+
+
+@contextlib.contextmanager
+def fetch_config_drive(url: str) -> Iterator[fetch.Source]:
+    """The same for a config-drive, which is small and waited for. A flow tries again what may pass."""
+    limits = fetch.Limits(max_bytes=configdrive.MAX_DRIVE, deadline_s=CONFIG_DRIVE_S)
+    try:
+        with fetch.opened(url, limits=limits) as source:
+            yield source
+    except errors.FetchFailed as cause:
+        said = f"The config-drive could not be fetched: {cause}."
+        raise (Unavailable(said) if cause.retryable else Invalid(said)) from cause
+    except errors.ImageError as cause:
+        raise Invalid(f"The config-drive could not be fetched: {cause}.") from cause
 
 
 @contextlib.contextmanager
