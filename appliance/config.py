@@ -21,6 +21,7 @@ from appliance.domain.fake_hardware import NO_DELAY, Range
 from appliance.domain.values import (
     BadValue,
     Endpoint,
+    Network,
     Reader,
     Secret,
     boolean,
@@ -31,6 +32,9 @@ from appliance.domain.values import (
     duration,
     endpoint,
     host_names,
+    networks,
+    regular_expression,
+    short_text,
     whole_number,
 )
 
@@ -141,11 +145,27 @@ class Fake:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """lockout: after so many failures in a row, an account rests for so long."""
+    """lockout: after so many failures in a row, an account rests for so long.
 
-    token_lifetime_s: int = _key(duration(60, 30 * DAY), 12 * 3600, "token_lifetime")
+    token_lifetime: of tokens for OpenStack clients; session_lifetime: of the native API's, the CLI's and the console's.
+    password_expires: 0 for never. password_history: how many passwords, with the present one, are not taken again.
+    """
+
+    token_lifetime_s: int = _key(duration(60, 30 * DAY), 3600, "token_lifetime")
+    session_lifetime_s: int = _key(duration(60, 30 * DAY), 12 * 3600, "session_lifetime")
     lockout_failures: int = _key(whole_number(1, 1000), 5)
     lockout_s: int = _key(duration(1, 30 * DAY), 1800, "lockout")
+    password_regex: str = _key(regular_expression, "^.{8,}$")
+    password_regex_description: str = _key(short_text, "at least 8 characters")
+    password_expires_s: int = _key(duration(0, 3650 * DAY), 90 * DAY, "password_expires")
+    password_history: int = _key(whole_number(1, 24), 5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Images:
+    """trusted_networks: image URLs may point into these too, and not to public addresses alone."""
+
+    trusted_networks: tuple[Network, ...] = _key(networks, ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +256,7 @@ class Config:
     lifecycle: Lifecycle = Lifecycle()
     fake: Fake = Fake()
     identity: Identity = Identity()
+    images: Images = Images()
     log: Log = Log()
 
     @property

@@ -16,7 +16,7 @@ from appliance.flows.engine import Engine
 from appliance.flows.resources import FlowPolicy, Resources
 from appliance.http.context import Context
 from appliance.main.doctor import Doctor
-from appliance.main.packing import fetch_config_drive, fetch_image, pack_image
+from appliance.main.packing import checker, drive_fetcher, fetcher, pack_image
 from appliance.models.database import Database, JsonObject, Session
 from appliance.models.flow import Flow
 from appliance.models.node import Node
@@ -32,6 +32,7 @@ from bmc.errors import BmcError
 from bmc.registry import Connections
 from bmc.sweep import sweep
 from bmc.types import BmcTarget, PowerState
+from images.fetch import Limits
 
 log = logging.getLogger(__name__)
 
@@ -63,16 +64,19 @@ def build(config: Config, clock: Clock) -> Control:
         vault.check_canary(session, keys)
     connections = Connections()
     bmcs = Bmcs(connections, keys)
+    limits = Limits(trusted=config.images.trusted_networks)
     store = ImageStore(
-        config.places.images, database=database, vault=keys, pack=pack_image, fetch=fetch_image, clock=clock
-    )
+        config.places.images, database=database, vault=keys, pack=pack_image, fetch=fetcher(limits),
+        check=checker(limits), clock=clock, name=f"{socket.gethostname()}:{config.state}",
+    )  # fmt: skip
+    tokens = identity.Tokens(database, keys, clock, _login_policy(config))
     background = Background(BACKGROUND_THREADS)
     resources = _resources(config, store, bmcs, clock, database=database)
     engine = Engine(database, FLOWS, resources, clock=clock, threads=ENGINE_THREADS)
     context = Context(
         state=config.state, config=config, database=database, vault=keys, clock=clock, connect=bmcs.connect,
         background=background, discovery=_discovery(config), images=store, doctor=Doctor(config, clock).checks,
-        ca_fingerprint=tls.ca_fingerprint(config.state), login_policy=_login_policy(config),
+        ca_fingerprint=tls.ca_fingerprint(config.state), tokens=tokens,
     )  # fmt: skip
     loop = Loop(database, _reconcilers(config, database, bmcs, store, clock), owner=_process_name(), clock=clock)
     return Control(
@@ -108,7 +112,7 @@ class Bmcs:
 
 
 def _resources(config: Config, store: ImageStore, bmcs: Bmcs, clock: Clock, *, database: Database) -> Resources:
-    keys = bmcs.keys
+    keys, open_drive = bmcs.keys, drive_fetcher(config.images.trusted_networks)
 
     def write_params(session: Session, node: Node, _flow: Flow) -> tuple[JsonObject, bytes | None]:
         return deployment.write_params(session, keys, store, node, http_port=config.netboot.http_port, now=clock())
@@ -120,7 +124,7 @@ def _resources(config: Config, store: ImageStore, bmcs: Bmcs, clock: Clock, *, d
         rescue.forget(keys, node)
 
     def fetch_drive(node: Node) -> None:
-        config_drive.fetch(database, keys, node, fetch_config_drive)
+        config_drive.fetch(database, keys, node, open_drive)
 
     limits = config.lifecycle
     policy = FlowPolicy(
@@ -144,7 +148,12 @@ def _login_policy(config: Config) -> identity.Policy:
     asked = config.identity
     return identity.Policy(
         token_lifetime=timedelta(seconds=asked.token_lifetime_s), lockout_failures=asked.lockout_failures,
-        lockout=timedelta(seconds=asked.lockout_s),
+        session_lifetime=timedelta(seconds=asked.session_lifetime_s), lockout=timedelta(seconds=asked.lockout_s),
+        passwords=identity.Rules(
+            pattern=asked.password_regex, description=asked.password_regex_description,
+            history=asked.password_history,
+            expires=timedelta(seconds=asked.password_expires_s) if asked.password_expires_s else None,
+        ),
     )  # fmt: skip
 
 
@@ -157,7 +166,7 @@ def _reconcilers(config: Config, database: Database, bmcs: Bmcs, store: ImageSto
 
     def sweep_tokens() -> int:
         with database.write() as session:
-            return identity.sweep_tokens(session, clock())
+            return identity.sweep_revocations(session, clock())
 
     def sweep_old() -> int:
         return retention.sweep(database, retention.Policy(), now=clock())

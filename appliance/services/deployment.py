@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from appliance.domain import fake_hardware, names, node_steps
-from appliance.domain.errors import Conflict, Invalid, NotFound
+from appliance.domain.errors import Ambiguous, Conflict, Invalid, NotFound
 from appliance.domain.lifecycle import Verb
 from appliance.domain.node_steps import Phase
 from appliance.models.config_drive import URL
@@ -245,7 +245,7 @@ def _image(session: Session, node: Node, ref: object) -> dict[str, Any]:
         )
     image = images.fetch(session, ref)
     _refuse_unfit(session, node, image)
-    return {"image": image.name, "image_uuid": image.uuid}
+    return {"image": image.label, "image_uuid": image.uuid}
 
 
 def _is_stored(session: Session, ref: object) -> bool:
@@ -253,22 +253,18 @@ def _is_stored(session: Session, ref: object) -> bool:
         return False
     try:
         images.fetch(session, ref)
-    except NotFound:
+    except (Ambiguous, NotFound):
         return False
     return True
 
 
 def _refuse_unfit(session: Session, node: Node, image: Image) -> None:
-    if image.status != "active":
-        raise Conflict(
-            f"image {image.name} is {image.status}: {image.problem or 'it is not ready yet'}",
-            next_step="rackwright image list",
-        )
+    images.refuse_undeployable(image)
     report = session.get(Inventory, node.id)
     sizes = [disk["size_bytes"] for disk in report.report.get("disks", [])] if report else []
     if sizes and image.virtual_size_bytes and max(sizes) < image.virtual_size_bytes:
         raise Conflict(
-            f"image {image.name} is too big for {node.label}",
+            f"image {image.label} is too big for {node.label}",
             why=f"it unfolds to {image.virtual_size_bytes} bytes; the largest disk has {max(sizes)}",
             next_step="choose a smaller image or a larger disk",
         )
@@ -297,7 +293,7 @@ def write_params(
     public = {
         "stream": image.stream,
         "base_url": f"{base}/image/{image.uuid}",
-        "image": image.name,
+        "image": image.label,
         "root_device": node.properties.get("root_device") or {},
     }
     hidden = {"token": store.token(image.uuid, until=now.timestamp() + 86400), **drive}
