@@ -1,7 +1,7 @@
 """Who may do what: roles, permissions and the one table between them. Pure; the faces ask `may` or `demand`.
 
-A role holds everything that the role below it holds: admin > manager > member > reader (the words of the field: Keystone's
-default roles imply each other in the same order).
+A role holds everything that the role below it holds: admin > manager > member > reader (the words of the field:
+Keystone's default roles imply each other in the same order).
 """
 
 import enum

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from appliance.domain import fake_hardware
+
 Reader = Callable[[Any], Any]
 
 _DURATION = re.compile(r"([0-9]{1,9})\s*(ms|s|m|h|d)\Z")
@@ -118,6 +120,14 @@ def choice(*words: str) -> Reader:
         return value
 
     return read
+
+
+def delays(value: Any) -> tuple[float, float]:
+    """Seconds, from and to: `2`, `"2"` or `"1,5"`."""
+    found = fake_hardware.delay_range(value)
+    if found is None:
+        raise BadValue(f"{_show(value)} is no delay: write seconds such as 2, or a range such as '1,5'")
+    return found
 
 
 def host_names(value: Any) -> tuple[str, ...]:

@@ -1,4 +1,5 @@
-"""Who asks, and may they? Every route names its permission; a route without one cannot be registered.
+"""Who asks, and may they? Every native route names its permission; a route without one cannot be registered. The
+OpenStack faces have policies of their own and ask only that the caller be `authenticated`.
 
 Who holds a token is remembered for KNOWN_FOR, so that most requests cost no look at the database. What this process
 itself changes (log-out, password, role) counts at once; what another process or a hand changes, within KNOWN_FOR.
@@ -8,7 +9,7 @@ import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import wraps
-from typing import Any
+from typing import Any, NoReturn
 
 from flask import g, request
 
@@ -19,7 +20,9 @@ from appliance.services import identity
 
 
 def bearer() -> str:
-    """The token of the Authorization header; never of the query string."""
+    """The token of the X-Auth-Token or the Authorization header; never of the query string."""
+    if given := request.headers.get("X-Auth-Token", "").strip():
+        return given
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not token.strip():
         raise Unauthenticated("a token is needed", next_step="rackwright login")
@@ -54,18 +57,39 @@ class Callers:
         return actor
 
 
-def allowed(context: Context, permission: Permission) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let the view run only for an actor with the permission; the actor is `g.actor`."""
+View = Callable[..., Any]
+
+
+def authenticated(context: Context) -> Callable[[View], View]:
+    """Let the view run for anybody whose token is good, whatever its scope; the actor is `g.actor`."""
     callers = Callers(context)
 
-    def wrap(view: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap(view: View) -> View:
         @wraps(view)
-        def checked(**arguments: Any) -> Any:
+        def known(**arguments: Any) -> Any:
             g.actor = callers.find(bearer())
-            if not may(g.actor.role, permission):
-                raise Forbidden(f"your role {g.actor.role!r} does not allow this", next_step="ask an administrator")
             return view(**arguments)
 
-        return checked
+        return known
 
     return wrap
+
+
+def allowed(context: Context, permission: Permission) -> Callable[[View], View]:
+    """Let the view run only for an actor with the permission on the whole site; the actor is `g.actor`."""
+
+    def wrap(view: View) -> View:
+        def checked(**arguments: Any) -> Any:
+            if not (g.actor.is_site_wide and may(g.actor.role, permission)):
+                refuse(g.actor)
+            return view(**arguments)
+
+        return authenticated(context)(wraps(view)(checked))
+
+    return wrap
+
+
+def refuse(actor: Actor) -> NoReturn:
+    if not actor.is_site_wide:
+        raise Forbidden("this needs a role on the whole system", next_step="ask with system scope")
+    raise Forbidden(f"your role {actor.role!r} does not allow this", next_step="ask an administrator")

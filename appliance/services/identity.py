@@ -21,7 +21,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from appliance.domain.access import Actor, Role
+from appliance.domain.access import Actor, Role, implies
 from appliance.domain.errors import Conflict, Invalid, NotFound, RackwrightError, Unauthenticated
 from appliance.domain.names import hostname
 from appliance.models.database import Database, announce
@@ -237,7 +237,11 @@ def _count_failure(session: Session, user: User, now: datetime, policy: Policy) 
 
 
 def _actor(user: User) -> Actor:
-    return Actor(name=user.name, role=Role(user.role), user_id=user.id, must_change=user.must_change)
+    role = Role(user.role)
+    return Actor(
+        name=user.name, role=role, user_id=user.id, must_change=user.must_change, user_uuid=user.uuid,
+        roles=frozenset(implies(role)) - {Role.NONE},
+    )  # fmt: skip
 
 
 def _find(session: Session, name: str) -> User | None:

@@ -26,6 +26,8 @@ CHANGEABLE = frozenset(
 )
 
 
+NEEDS_ADDRESS = frozenset({"ipmi", "redfish"})
+DEFAULT_PORTS = {"ipmi": 623, "redfish": 443}
 BMC_PARTS = frozenset({"address", "udp_port", "username", "password"})
 
 
@@ -41,8 +43,42 @@ class BmcAccess:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """What a node is to those who share machines out, checked; names and meanings as in models.node.
+
+    uuid: None lets us choose. chassis_uuid, parent: of things that must be there (parent: UUID or name). secrets: those
+    among driver_options and wishes, as {"driver": {…}, "wishes": {…}}; None leaves the stored ones.
+    """
+
+    uuid: str | None = None
+    description: str | None = None
+    owner: str | None = None
+    lessee: str | None = None
+    shard: str | None = None
+    conductor_group: str = ""
+    chassis_uuid: str | None = None
+    parent: str | None = None
+    instance_uuid: str | None = None
+    instance_name: str | None = None
+    wishes: Mapping[str, Any] = field(default_factory=dict)
+    interfaces: Mapping[str, str] = field(default_factory=dict)
+    network_data: Mapping[str, Any] = field(default_factory=dict)
+    has_automated_clean: bool | None = None
+    is_protected: bool = False
+    protected_reason: str | None = None
+    is_retired: bool = False
+    retired_reason: str | None = None
+    keeps_power: bool = False
+    secrets: Mapping[str, Mapping[str, Any]] | None = field(default=None, repr=False)
+
+
+PLAIN_DETAILS = frozenset(Details.__slots__) - {"uuid", "chassis_uuid", "parent", "secrets"}
+"""Those that are columns of the same name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewNode:
-    """A checked wish for a node."""
+    """A checked wish for a node. name: of a new one a DNS label, unless a face allows more."""
 
     name: str | None
     driver: str
@@ -55,6 +91,7 @@ class NewNode:
     rack_unit: int | None = None
     properties: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    details: Details = field(default_factory=Details)
 
 
 def parse(body: Mapping[str, Any], *, partial: bool = False) -> tuple[NewNode, frozenset[str]]:
@@ -72,10 +109,11 @@ def parse(body: Mapping[str, Any], *, partial: bool = False) -> tuple[NewNode, f
     if boot_mode is not None and boot_mode not in BOOT_MODES:
         raise Invalid(f"boot_mode is 'bios' or 'uefi', not {boot_mode!r}")
     name = _text(body, "name")
-    access = _bmc(body.get("bmc"))
-    if not partial and driver == "ipmi" and access.address is None:
+    access = _bmc(body.get("bmc"), driver)
+    if not partial and driver in NEEDS_ADDRESS and access.address is None:
         raise Invalid(
-            "the ipmi driver needs bmc.address", next_step="rackwright node enroll NAME --bmc ADDRESS --username USER"
+            f"the {driver} driver needs bmc.address",
+            next_step="rackwright node enroll NAME --bmc ADDRESS --username USER",
         )
     macs = body.get("macs") or []
     if not isinstance(macs, list) or len(macs) > 64 or not all(isinstance(item, str) for item in macs):
@@ -106,12 +144,12 @@ def _mapping(body: Mapping[str, Any], key: str) -> dict[str, Any]:
     return value
 
 
-def _bmc(value: Any) -> BmcAccess:
+def _bmc(value: Any, driver: str) -> BmcAccess:
     if value is None:
         return BmcAccess()
     if not isinstance(value, dict) or set(value) - BMC_PARTS:
         raise Invalid("bmc is an object with address, udp_port, username and password")
-    port = value.get("udp_port", 623)
+    port = value.get("udp_port", DEFAULT_PORTS.get(driver, 623))
     if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535:
         raise Invalid("bmc.udp_port is a number from 1 to 65535")
     address = _text(value, "address")
