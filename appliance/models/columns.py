@@ -42,3 +42,8 @@ class Kept:
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     updated_at: Mapped[datetime | None] = mapped_column(UtcTime)
     extra: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+
+
+def new_hex() -> str:
+    """The same without hyphens, as clients of OpenStack Identity show ids."""
+    return secrets.token_hex(16)

@@ -37,6 +37,17 @@ def upgrade() -> None:
     sa.UniqueConstraint('name', name=op.f('uq_deploy_template_name')),
     sa.UniqueConstraint('uuid', name=op.f('uq_deploy_template_uuid'))
     )
+    op.create_table('domain',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('name', sa.String(length=64), nullable=False),
+    sa.Column('description', sa.Text(), nullable=False),
+    sa.Column('is_enabled', sa.Boolean(), nullable=False),
+    sa.Column('tags', sa.JSON(), nullable=False),
+    sa.Column('options', sa.JSON(), nullable=False),
+    sa.Column('extra', sa.JSON(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_domain')),
+    sa.UniqueConstraint('name', name=op.f('uq_domain_name'))
+    )
     op.create_table('image',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('uuid', sa.String(length=36), nullable=False),
@@ -93,6 +104,36 @@ def upgrade() -> None:
     sa.Column('size', sa.Integer(), nullable=False),
     sa.PrimaryKeyConstraint('name', name=op.f('pk_pool'))
     )
+    op.create_table('region',
+    sa.Column('id', sa.String(length=255), nullable=False),
+    sa.Column('parent_id', sa.String(length=255), nullable=True),
+    sa.Column('description', sa.Text(), nullable=False),
+    sa.Column('extra', sa.JSON(), nullable=False),
+    sa.ForeignKeyConstraint(['parent_id'], ['region.id'], name=op.f('fk_region_parent_id_region')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_region'))
+    )
+    with op.batch_alter_table('region', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_region_parent_id'), ['parent_id'], unique=False)
+
+    op.create_table('revocation',
+    sa.Column('subject', sa.String(length=96), nullable=False),
+    sa.Column('at', sa.BigInteger(), nullable=False),
+    sa.Column('until', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('subject', name=op.f('pk_revocation'))
+    )
+    with op.batch_alter_table('revocation', schema=None) as batch_op:
+        batch_op.create_index('ix_revocation_until', ['until'], unique=False)
+
+    op.create_table('role',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('domain_id', sa.String(length=64), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.Text(), nullable=True),
+    sa.Column('options', sa.JSON(), nullable=False),
+    sa.Column('extra', sa.JSON(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_role')),
+    sa.UniqueConstraint('domain_id', 'name', name=op.f('uq_role_domain_id'))
+    )
     op.create_table('runbook',
     sa.Column('name', sa.String(length=255), nullable=False),
     sa.Column('steps', sa.JSON(), nullable=False),
@@ -111,6 +152,16 @@ def upgrade() -> None:
     with op.batch_alter_table('runbook', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_runbook_owner'), ['owner'], unique=False)
 
+    op.create_table('service',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('type', sa.String(length=255), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.Text(), nullable=False),
+    sa.Column('is_enabled', sa.Boolean(), nullable=False),
+    sa.Column('is_ours', sa.Boolean(), nullable=False),
+    sa.Column('extra', sa.JSON(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_service'))
+    )
     op.create_table('setting',
     sa.Column('name', sa.String(length=64), nullable=False),
     sa.Column('value', sa.LargeBinary(), nullable=False),
@@ -153,21 +204,6 @@ def upgrade() -> None:
     sa.UniqueConstraint('name', name=op.f('uq_subnet_name')),
     sa.UniqueConstraint('uuid', name=op.f('uq_subnet_uuid'))
     )
-    op.create_table('user_account',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('uuid', sa.String(length=36), nullable=False),
-    sa.Column('name', sa.String(length=64), nullable=False),
-    sa.Column('role', sa.String(length=16), nullable=False),
-    sa.Column('password_hash', sa.String(length=255), nullable=False),
-    sa.Column('must_change', sa.Boolean(), nullable=False),
-    sa.Column('is_enabled', sa.Boolean(), nullable=False),
-    sa.Column('failed_logins', sa.Integer(), nullable=False),
-    sa.Column('locked_until', sa.BigInteger(), nullable=True),
-    sa.Column('created_at', sa.BigInteger(), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_user_account')),
-    sa.UniqueConstraint('name', name=op.f('uq_user_account_name')),
-    sa.UniqueConstraint('uuid', name=op.f('uq_user_account_uuid'))
-    )
     op.create_table('worker',
     sa.Column('id', sa.String(length=36), nullable=False),
     sa.Column('host', sa.String(length=64), nullable=False),
@@ -175,6 +211,22 @@ def upgrade() -> None:
     sa.Column('expires_at', sa.BigInteger(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_worker'))
     )
+    op.create_table('endpoint',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('service_id', sa.String(length=64), nullable=False),
+    sa.Column('region_id', sa.String(length=255), nullable=True),
+    sa.Column('interface', sa.String(length=8), nullable=False),
+    sa.Column('url', sa.Text(), nullable=False),
+    sa.Column('is_enabled', sa.Boolean(), nullable=False),
+    sa.Column('extra', sa.JSON(), nullable=False),
+    sa.ForeignKeyConstraint(['region_id'], ['region.id'], name=op.f('fk_endpoint_region_id_region')),
+    sa.ForeignKeyConstraint(['service_id'], ['service.id'], name=op.f('fk_endpoint_service_id_service'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_endpoint'))
+    )
+    with op.batch_alter_table('endpoint', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_endpoint_region_id'), ['region_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_endpoint_service_id'), ['service_id'], unique=False)
+
     op.create_table('node',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('uuid', sa.String(length=36), nullable=False),
@@ -264,19 +316,92 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_node_rack'), ['rack'], unique=False)
         batch_op.create_index(batch_op.f('ix_node_shard'), ['shard'], unique=False)
 
-    op.create_table('token',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('secret_hash', sa.String(length=64), nullable=False),
-    sa.Column('user_id', sa.Integer(), nullable=False),
-    sa.Column('created_at', sa.BigInteger(), nullable=False),
-    sa.Column('expires_at', sa.BigInteger(), nullable=False),
-    sa.ForeignKeyConstraint(['user_id'], ['user_account.id'], name=op.f('fk_token_user_id_user_account'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_token')),
-    sa.UniqueConstraint('secret_hash', name=op.f('uq_token_secret_hash'))
+    op.create_table('project',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('domain_id', sa.String(length=64), nullable=False),
+    sa.Column('parent_id', sa.String(length=64), nullable=True),
+    sa.Column('name', sa.String(length=64), nullable=False),
+    sa.Column('description', sa.Text(), nullable=False),
+    sa.Column('is_enabled', sa.Boolean(), nullable=False),
+    sa.Column('tags', sa.JSON(), nullable=False),
+    sa.Column('options', sa.JSON(), nullable=False),
+    sa.Column('extra', sa.JSON(), nullable=False),
+    sa.ForeignKeyConstraint(['domain_id'], ['domain.id'], name=op.f('fk_project_domain_id_domain')),
+    sa.ForeignKeyConstraint(['parent_id'], ['project.id'], name=op.f('fk_project_parent_id_project')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_project')),
+    sa.UniqueConstraint('domain_id', 'name', name=op.f('uq_project_domain_id'))
     )
-    with op.batch_alter_table('token', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_token_expires_at'), ['expires_at'], unique=False)
-        batch_op.create_index(batch_op.f('ix_token_user_id'), ['user_id'], unique=False)
+    with op.batch_alter_table('project', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_project_parent_id'), ['parent_id'], unique=False)
+
+    op.create_table('role_assignment',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('actor_kind', sa.String(length=8), nullable=False),
+    sa.Column('actor_id', sa.String(length=64), nullable=False),
+    sa.Column('target_kind', sa.String(length=8), nullable=False),
+    sa.Column('target_id', sa.String(length=64), nullable=False),
+    sa.Column('role_id', sa.String(length=64), nullable=False),
+    sa.Column('is_inherited', sa.Boolean(), nullable=False),
+    sa.ForeignKeyConstraint(['role_id'], ['role.id'], name=op.f('fk_role_assignment_role_id_role'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_role_assignment')),
+    sa.UniqueConstraint('actor_kind', 'actor_id', 'target_kind', 'target_id', 'role_id', 'is_inherited', name=op.f('uq_role_assignment_actor_kind'))
+    )
+    with op.batch_alter_table('role_assignment', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_role_assignment_role_id'), ['role_id'], unique=False)
+        batch_op.create_index('ix_role_assignment_target', ['target_kind', 'target_id'], unique=False)
+
+    op.create_table('role_implication',
+    sa.Column('prior_id', sa.String(length=64), nullable=False),
+    sa.Column('implied_id', sa.String(length=64), nullable=False),
+    sa.ForeignKeyConstraint(['implied_id'], ['role.id'], name=op.f('fk_role_implication_implied_id_role'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['prior_id'], ['role.id'], name=op.f('fk_role_implication_prior_id_role'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('prior_id', 'implied_id', name=op.f('pk_role_implication'))
+    )
+    with op.batch_alter_table('role_implication', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_role_implication_implied_id'), ['implied_id'], unique=False)
+
+    op.create_table('user_account',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('uuid', sa.String(length=64), nullable=False),
+    sa.Column('domain_id', sa.String(length=64), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('password_hash', sa.String(length=255), nullable=True),
+    sa.Column('password_set_at', sa.BigInteger(), nullable=False),
+    sa.Column('must_change', sa.Boolean(), nullable=False),
+    sa.Column('is_enabled', sa.Boolean(), nullable=False),
+    sa.Column('failed_logins', sa.Integer(), nullable=False),
+    sa.Column('locked_until', sa.BigInteger(), nullable=True),
+    sa.Column('generation', sa.Integer(), nullable=False),
+    sa.Column('default_project_id', sa.String(length=64), nullable=True),
+    sa.Column('options', sa.JSON(), nullable=False),
+    sa.Column('extra', sa.JSON(), nullable=False),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['domain_id'], ['domain.id'], name=op.f('fk_user_account_domain_id_domain')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_user_account')),
+    sa.UniqueConstraint('domain_id', 'name', name=op.f('uq_user_account_domain_id')),
+    sa.UniqueConstraint('uuid', name=op.f('uq_user_account_uuid'))
+    )
+    op.create_table('user_group',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('domain_id', sa.String(length=64), nullable=False),
+    sa.Column('name', sa.String(length=64), nullable=False),
+    sa.Column('description', sa.Text(), nullable=False),
+    sa.Column('extra', sa.JSON(), nullable=False),
+    sa.ForeignKeyConstraint(['domain_id'], ['domain.id'], name=op.f('fk_user_group_domain_id_domain')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_user_group')),
+    sa.UniqueConstraint('domain_id', 'name', name=op.f('uq_user_group_domain_id'))
+    )
+    op.create_table('access_rule',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('user_id', sa.Integer(), nullable=False),
+    sa.Column('service', sa.String(length=64), nullable=False),
+    sa.Column('method', sa.String(length=16), nullable=False),
+    sa.Column('path', sa.String(length=255), nullable=False),
+    sa.ForeignKeyConstraint(['user_id'], ['user_account.id'], name=op.f('fk_access_rule_user_id_user_account'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_access_rule'))
+    )
+    with op.batch_alter_table('access_rule', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_access_rule_user_id'), ['user_id'], unique=False)
 
     op.create_table('agent_command',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -323,6 +448,26 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('allocation', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_allocation_owner'), ['owner'], unique=False)
+
+    op.create_table('application_credential',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('user_id', sa.Integer(), nullable=False),
+    sa.Column('project_id', sa.String(length=64), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.Text(), nullable=True),
+    sa.Column('secret_hash', sa.String(length=255), nullable=False),
+    sa.Column('role_ids', sa.JSON(), nullable=False),
+    sa.Column('rule_ids', sa.JSON(), nullable=False),
+    sa.Column('is_unrestricted', sa.Boolean(), nullable=False),
+    sa.Column('expires_at', sa.BigInteger(), nullable=True),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['project_id'], ['project.id'], name=op.f('fk_application_credential_project_id_project'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['user_id'], ['user_account.id'], name=op.f('fk_application_credential_user_id_user_account'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_application_credential')),
+    sa.UniqueConstraint('user_id', 'name', name=op.f('uq_application_credential_user_id'))
+    )
+    with op.batch_alter_table('application_credential', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_application_credential_project_id'), ['project_id'], unique=False)
 
     op.create_table('config_drive',
     sa.Column('node_id', sa.Integer(), nullable=False),
@@ -389,6 +534,16 @@ def upgrade() -> None:
         batch_op.create_index('ix_flow_slot', ['slot'], unique=False, sqlite_where=sa.text('slot IS NOT NULL'), postgresql_where=sa.text('slot IS NOT NULL'))
         batch_op.create_index('uq_flow_node_id_active', ['node_id'], unique=True, sqlite_where=sa.text("status = 'active'"), postgresql_where=sa.text("status = 'active'"))
 
+    op.create_table('group_member',
+    sa.Column('group_id', sa.String(length=64), nullable=False),
+    sa.Column('user_id', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['group_id'], ['user_group.id'], name=op.f('fk_group_member_group_id_user_group'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['user_id'], ['user_account.id'], name=op.f('fk_group_member_user_id_user_account'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('group_id', 'user_id', name=op.f('pk_group_member'))
+    )
+    with op.batch_alter_table('group_member', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_group_member_user_id'), ['user_id'], unique=False)
+
     op.create_table('inventory',
     sa.Column('node_id', sa.Integer(), nullable=False),
     sa.Column('reported_at', sa.BigInteger(), nullable=False),
@@ -396,6 +551,17 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['node_id'], ['node.id'], name=op.f('fk_inventory_node_id_node'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('node_id', name=op.f('pk_inventory'))
     )
+    op.create_table('password_before',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('user_id', sa.Integer(), nullable=False),
+    sa.Column('password_hash', sa.String(length=255), nullable=False),
+    sa.Column('set_at', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['user_id'], ['user_account.id'], name=op.f('fk_password_before_user_id_user_account'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_password_before'))
+    )
+    with op.batch_alter_table('password_before', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_password_before_user_id'), ['user_id'], unique=False)
+
     op.create_table('portgroup',
     sa.Column('node_id', sa.Integer(), nullable=False),
     sa.Column('name', sa.String(length=255), nullable=True),
@@ -518,7 +684,15 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_portgroup_node_id'))
 
     op.drop_table('portgroup')
+    with op.batch_alter_table('password_before', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_password_before_user_id'))
+
+    op.drop_table('password_before')
     op.drop_table('inventory')
+    with op.batch_alter_table('group_member', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_group_member_user_id'))
+
+    op.drop_table('group_member')
     with op.batch_alter_table('flow', schema=None) as batch_op:
         batch_op.drop_index('uq_flow_node_id_active', sqlite_where=sa.text("status = 'active'"), postgresql_where=sa.text("status = 'active'"))
         batch_op.drop_index('ix_flow_slot', sqlite_where=sa.text('slot IS NOT NULL'), postgresql_where=sa.text('slot IS NOT NULL'))
@@ -533,6 +707,10 @@ def downgrade() -> None:
 
     op.drop_table('event')
     op.drop_table('config_drive')
+    with op.batch_alter_table('application_credential', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_application_credential_project_id'))
+
+    op.drop_table('application_credential')
     with op.batch_alter_table('allocation', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_allocation_owner'))
 
@@ -541,11 +719,25 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_agent_command_node_id'))
 
     op.drop_table('agent_command')
-    with op.batch_alter_table('token', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_token_user_id'))
-        batch_op.drop_index(batch_op.f('ix_token_expires_at'))
+    with op.batch_alter_table('access_rule', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_access_rule_user_id'))
 
-    op.drop_table('token')
+    op.drop_table('access_rule')
+    op.drop_table('user_group')
+    op.drop_table('user_account')
+    with op.batch_alter_table('role_implication', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_role_implication_implied_id'))
+
+    op.drop_table('role_implication')
+    with op.batch_alter_table('role_assignment', schema=None) as batch_op:
+        batch_op.drop_index('ix_role_assignment_target')
+        batch_op.drop_index(batch_op.f('ix_role_assignment_role_id'))
+
+    op.drop_table('role_assignment')
+    with op.batch_alter_table('project', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_project_parent_id'))
+
+    op.drop_table('project')
     with op.batch_alter_table('node', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_node_shard'))
         batch_op.drop_index(batch_op.f('ix_node_rack'))
@@ -561,8 +753,12 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_node_agent_session_hash'))
 
     op.drop_table('node')
+    with op.batch_alter_table('endpoint', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_endpoint_service_id'))
+        batch_op.drop_index(batch_op.f('ix_endpoint_region_id'))
+
+    op.drop_table('endpoint')
     op.drop_table('worker')
-    op.drop_table('user_account')
     op.drop_table('subnet')
     with op.batch_alter_table('sighting', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_sighting_boot_secret_hash'))
@@ -570,10 +766,20 @@ def downgrade() -> None:
 
     op.drop_table('sighting')
     op.drop_table('setting')
+    op.drop_table('service')
     with op.batch_alter_table('runbook', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_runbook_owner'))
 
     op.drop_table('runbook')
+    op.drop_table('role')
+    with op.batch_alter_table('revocation', schema=None) as batch_op:
+        batch_op.drop_index('ix_revocation_until')
+
+    op.drop_table('revocation')
+    with op.batch_alter_table('region', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_region_parent_id'))
+
+    op.drop_table('region')
     op.drop_table('pool')
     op.drop_table('periodic')
     with op.batch_alter_table('lease', schema=None) as batch_op:
@@ -582,6 +788,7 @@ def downgrade() -> None:
     op.drop_table('lease')
     op.drop_table('inspection_rule')
     op.drop_table('image')
+    op.drop_table('domain')
     op.drop_table('deploy_template')
     op.drop_table('chassis')
     # ### end Alembic commands ###
