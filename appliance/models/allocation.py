@@ -19,7 +19,7 @@ class Allocation(Kept, Model):
     __tablename__ = "allocation"
 
     name: Mapped[str | None] = mapped_column(String(255), unique=True)
-    node_id: Mapped[int | None] = mapped_column(ForeignKey("node.id", ondelete="SET NULL"), unique=True)
+    node_id: Mapped[int | None] = mapped_column(ForeignKey("node.id", ondelete="CASCADE"), unique=True)
     state: Mapped[str] = mapped_column(String(16), default="allocating")
     last_error: Mapped[str | None] = mapped_column(Text)
     resource_class: Mapped[str | None] = mapped_column(String(80))
@@ -27,4 +27,4 @@ class Allocation(Kept, Model):
     candidate_nodes: Mapped[list[Any]] = mapped_column(default=list)
     owner: Mapped[str | None] = mapped_column(String(255), index=True)
 
-    node: Mapped[Node | None] = relationship(lazy="joined")
+    node: Mapped[Node | None] = relationship()

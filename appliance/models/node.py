@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text,
 from sqlalchemy.orm import Mapped, Session, lazyload, mapped_column, relationship
 
 from appliance.models.chassis import Chassis
-from appliance.models.columns import UtcTime, new_uuid
+from appliance.models.columns import Kept, UtcTime, new_uuid
 from appliance.models.database import JsonObject, Model
 
 
@@ -154,6 +154,29 @@ class Port(Model):
     updated_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
     node: Mapped[Node] = relationship(back_populates="ports")
+    portgroup: Mapped["Portgroup | None"] = relationship()
+
+
+class Portgroup(Kept, Model):
+    """Ports of one node that its system joins to a bond. mode, properties: in the words of Linux' bonding.
+
+    address: the MAC of the bond, when it has its own. standalone_ports_supported: may its ports be used one by one (to
+    boot from the network, say)?
+    """
+
+    __tablename__ = "portgroup"
+
+    node_id: Mapped[int] = mapped_column(ForeignKey("node.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str | None] = mapped_column(String(255), unique=True)
+    address: Mapped[str | None] = mapped_column(String(17), unique=True)
+    mode: Mapped[str] = mapped_column(String(32), default="active-backup")
+    properties: Mapped[JsonObject] = mapped_column(default=dict)
+    standalone_ports_supported: Mapped[bool] = mapped_column(default=True)
+    physical_network: Mapped[str | None] = mapped_column(String(64))
+    category: Mapped[str | None] = mapped_column(String(80))
+    internal_info: Mapped[JsonObject] = mapped_column(default=dict)
+
+    node: Mapped[Node] = relationship()
 
 
 # Built once: building a statement costs more than running it. Who wants the ports loads them then.
@@ -175,13 +198,17 @@ def lock(session: Session, node_id: int) -> Node | None:
 
 
 class Inventory(Model):
-    """The latest hardware report of a node (agent.wire.Inventory); each inspection replaces it."""
+    """The latest hardware report of a node (agent.wire.Inventory); each inspection replaces it.
+
+    plugin_data: what inspection hooks and rules noted about it.
+    """
 
     __tablename__ = "inventory"
 
     node_id: Mapped[int] = mapped_column(ForeignKey("node.id", ondelete="CASCADE"), primary_key=True)
     reported_at: Mapped[datetime] = mapped_column(UtcTime)
     report: Mapped[JsonObject]
+    plugin_data: Mapped[JsonObject] = mapped_column(default=dict)
 
 
 class Sighting(Model):

@@ -18,7 +18,7 @@ class VolumeConnector(Kept, Model):
     type: Mapped[str] = mapped_column(String(32))
     connector_id: Mapped[str] = mapped_column(String(255))
 
-    node: Mapped[Node] = relationship(lazy="joined", innerjoin=True)
+    node: Mapped[Node] = relationship()
 
 
 class VolumeTarget(Kept, Model):
@@ -34,4 +34,4 @@ class VolumeTarget(Kept, Model):
     properties: Mapped[JsonObject] = mapped_column(default=dict)
     secret: Mapped[bytes | None] = mapped_column(LargeBinary)
 
-    node: Mapped[Node] = relationship(lazy="joined", innerjoin=True)
+    node: Mapped[Node] = relationship()

@@ -42,7 +42,7 @@ def create(session: Session, vault: Vault, wish: NewNode, *, actor: str, now: da
     set_bmc(node, vault, wish.bmc)
     node_rules.seal(node, vault, wish.details.secrets)
     if node.ports:
-        _adopt_sightings(session, node)
+        adopt_sightings(session, node)
     session.add(node)
     _flush(session)
     event.record_all(session, [{
@@ -95,7 +95,7 @@ def _refuse_taken(
             )
 
 
-def _adopt_sightings(session: Session, node: Node) -> None:
+def adopt_sightings(session: Session, node: Node) -> None:
     """A sighted machine becomes this node: its running agent moves over, its sighting goes.
 
     The boot secret moves with the moment of its use, so that it stays good for one exchange. Of several sightings the

@@ -16,15 +16,36 @@ from flask import Flask, Response, g, request
 from appliance.domain.access import Actor, Role
 from appliance.domain.errors import NotFound
 from appliance.http import errors as refusals
-from appliance.http.auth import Callers, bearer
+from appliance.http.auth import known_caller
 from appliance.http.context import Context
-from appliance.http.ironic import errors, nodes, roots, versions
+from appliance.http.ironic import (
+    allocations,
+    chassis,
+    conductors,
+    deploy_templates,
+    drivers,
+    errors,
+    inspection_rules,
+    nodes,
+    portgroups,
+    ports,
+    roots,
+    runbooks,
+    versions,
+    volumes,
+)
 from appliance.http.ironic.address import Origins
 from appliance.http.ironic.call import Call, Route
 
 PREFIX = "/baremetal"
-MODULES: tuple[ModuleType, ...] = (nodes,)
-RESOURCES: dict[str, int] = {"nodes": 1}
+MODULES: tuple[ModuleType, ...] = (
+    nodes, ports, portgroups, chassis, drivers, conductors, volumes, allocations, deploy_templates, runbooks,
+    inspection_rules,
+)  # fmt: skip
+RESOURCES: dict[str, int] = {
+    "nodes": 1, "ports": 1, "chassis": 1, "drivers": 1, "portgroups": 23, "volume": 32, "conductors": 49,
+    "allocations": 52, "deploy_templates": 55, "shards": 82, "runbooks": 92, "inspection_rules": 96,
+}  # fmt: skip
 """What GET /baremetal/v1 lists: name -> since."""
 _NOBODY = Actor(name="", role=Role.READER, user_id=0, is_system=False)
 
@@ -55,17 +76,15 @@ class _Door:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._callers = Callers(context)
         self._origins = Origins(context.config)
 
     def serve(self, route: Route) -> Callable[..., Response]:
         def view(**arguments: Any) -> Response:
             origin = g.origin = self._origins.of_request()
-            actor = _NOBODY if route.is_open else self._callers.find(bearer())
+            actor = _NOBODY if route.is_open else known_caller(self._context).actor
             minor = g.minor = versions.negotiate(request.headers)
             if minor < route.since:
                 raise NotFound("The resource could not be found.")
-            g.actor = actor
             response = route.view(Call(self._context, actor, minor, origin + PREFIX), **arguments)
             errors.sign(response)
             return response

@@ -48,3 +48,10 @@ def split(given: Mapping[str, Any], sealed: Mapping[str, Any], what: str) -> tup
             raise BadRequest(f"{what}/{name[:64]} is the mask of a secret, not a secret")
         clear[name], secrets[name] = MASK, sealed[name] if value == MASK else value
     return clear, secrets
+
+
+def hidden(value: Any) -> Any:
+    """The same with a mask in the place of each secret, for showing."""
+    if isinstance(value, Mapping):
+        return {key: MASK if is_secret(str(key)) and inner else hidden(inner) for key, inner in value.items()}
+    return [hidden(inner) for inner in value] if isinstance(value, list) else value

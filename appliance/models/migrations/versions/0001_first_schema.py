@@ -440,7 +440,7 @@ def upgrade() -> None:
     sa.Column('created_at', sa.BigInteger(), nullable=False),
     sa.Column('updated_at', sa.BigInteger(), nullable=True),
     sa.Column('extra', sa.JSON(), nullable=False),
-    sa.ForeignKeyConstraint(['node_id'], ['node.id'], name=op.f('fk_allocation_node_id_node'), ondelete='SET NULL'),
+    sa.ForeignKeyConstraint(['node_id'], ['node.id'], name=op.f('fk_allocation_node_id_node'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_allocation')),
     sa.UniqueConstraint('name', name=op.f('uq_allocation_name')),
     sa.UniqueConstraint('node_id', name=op.f('uq_allocation_node_id')),
@@ -548,6 +548,7 @@ def upgrade() -> None:
     sa.Column('node_id', sa.Integer(), nullable=False),
     sa.Column('reported_at', sa.BigInteger(), nullable=False),
     sa.Column('report', sa.JSON(), nullable=False),
+    sa.Column('plugin_data', sa.JSON(), nullable=False),
     sa.ForeignKeyConstraint(['node_id'], ['node.id'], name=op.f('fk_inventory_node_id_node'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('node_id', name=op.f('pk_inventory'))
     )
