@@ -18,7 +18,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     cast,
-    inspect,
     or_,
     select,
     type_coerce,
@@ -39,9 +38,8 @@ JSON_COLUMNS = frozenset(
 )  # fmt: skip
 
 # The tables and not the classes: a statement that names a class is run as one that makes objects, at twice the price.
-_NODE, _ALLOCATION, _CHASSIS, _FLOW, _WORKER = (
-    inspect(model).local_table for model in (Node, Allocation, Chassis, Flow, Worker)
-)
+_NODE, _ALLOCATION, _CHASSIS = Node.__table__, Allocation.__table__, Chassis.__table__
+_FLOW, _WORKER = Flow.__table__, Worker.__table__
 _ITS_FLOW = (_FLOW, and_(_FLOW.c.node_id == _NODE.c.id, _FLOW.c.status == "active"))
 _JOINS: Mapping[str, tuple[tuple[FromClause, ColumnElement[bool]], ...]] = {
     "allocation": ((_ALLOCATION, _ALLOCATION.c.node_id == _NODE.c.id),),
