@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 INTERNAL_BODY = 4 * 1024 * 1024
 GC_THRESHOLDS = 20_000, 10, 10
-"""A page of nodes makes 20,000 objects and no rubbish: looking for it 30 times meanwhile cost a tenth of each request."""
+"""A page of nodes makes 20,000 objects and no rubbish; looking for it 30 times meanwhile costs a tenth of it all."""
 DOOR_GRACE_S, ENGINE_GRACE_S = 2.0, 4.0
 
 
