@@ -34,7 +34,7 @@ from appliance.models.node import Node
 
 JSON_COLUMNS = frozenset(
     {"driver_options", "failure", "instance", "interfaces", "extra", "properties", "wishes", "traits", "vifs",
-     "network_data"}
+     "network_data", "target_raid"}
 )  # fmt: skip
 
 # The tables and not the classes: a statement that names a class is run as one that makes objects, at twice the price.

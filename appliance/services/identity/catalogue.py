@@ -90,7 +90,8 @@ def create_endpoint(session: Session, columns: Columns) -> CatalogueEndpoint:
 
 
 def update_endpoint(session: Session, row: CatalogueEndpoint, columns: Columns) -> None:
-    _refuse_ours(service(session, row.service_id), columns)
+    if row.url.startswith("/"):
+        _refuse_ours(service(session, row.service_id), columns)
     _check_references(session, columns)
     fields.apply(row, columns)
     session.flush()

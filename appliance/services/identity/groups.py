@@ -1,6 +1,6 @@
 """Groups of users of one domain: who is in one holds what the group holds."""
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from appliance.models.grant import Assignment
@@ -55,11 +55,6 @@ def take_out(session: Session, group: Group, user: User) -> None:
         if member is None:
             fields.missing("user in group", user.uuid)
         session.delete(member)
-
-
-def members(group_id: str) -> object:
-    """The query of the ids of its users."""
-    return select(Membership.user_id).where(Membership.group_id == group_id)
 
 
 def _refuse_taken(session: Session, domain_id: str, name: str) -> None:

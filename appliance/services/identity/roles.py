@@ -1,6 +1,6 @@
 """Roles and what they imply."""
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from appliance.domain.access import Role
@@ -80,10 +80,6 @@ def implications(session: Session, prior_id: str | None = None) -> dict[str, lis
     for prior, implied in session.execute(query):
         found.setdefault(prior, []).append(implied)
     return found
-
-
-def forget_all(session: Session, role: RoleRow) -> None:
-    session.execute(delete(Implication).where(Implication.prior_id == role.id))
 
 
 def _refuse_taken(session: Session, domain_id: str, name: str) -> None:

@@ -172,6 +172,14 @@ def login(tokens: Tokens, *, name: str, password: str, source: str = "") -> Logi
     return Login(token=tokens.seal(claims), expires_at=expires_at, actor=actor)
 
 
+def whose_password(tokens: Tokens, user_uuid: str, password: str, source: str) -> int:
+    """The id of the user whose password this is, though it may have expired. Refuses and counts as a log-in does."""
+    try:
+        return check_password(tokens, Who(id=user_uuid).find, password, source)[0]
+    except _Expired as expired:
+        return expired.user_id
+
+
 def find_by_name(session: Session, name: str) -> User | None:
     """A user of domain Default, whatever the case in which the name is typed; an exact match comes first."""
     name = name.strip()

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from appliance.domain.access import Actor, Role
+from appliance.domain.access import Role
 from appliance.domain.errors import Invalid, NotFound
 from appliance.domain.names import hostname
 from appliance.models.database import Database, announce
@@ -134,7 +134,6 @@ def set_password(session: Session, *, user: User, password: str, must_change: bo
     """Replace a password without knowing the old one; all tokens of the user end."""
     Rules().check(password)
     take_password(session, user, passwords.hash_password(password), now=now, must_change=must_change)
-
 
 
 def _history(session: Session, user_id: int) -> list[str]:

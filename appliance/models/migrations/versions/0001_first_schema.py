@@ -51,21 +51,56 @@ def upgrade() -> None:
     op.create_table('image',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('uuid', sa.String(length=36), nullable=False),
-    sa.Column('name', sa.String(length=120), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=True),
     sa.Column('status', sa.String(length=16), nullable=False),
     sa.Column('problem', sa.Text(), nullable=True),
+    sa.Column('owner', sa.String(length=255), nullable=True),
+    sa.Column('visibility', sa.String(length=16), nullable=False),
+    sa.Column('is_protected', sa.Boolean(), nullable=False),
+    sa.Column('is_hidden', sa.Boolean(), nullable=False),
+    sa.Column('min_disk', sa.Integer(), nullable=False),
+    sa.Column('min_ram', sa.Integer(), nullable=False),
     sa.Column('disk_format', sa.String(length=16), nullable=True),
+    sa.Column('container_format', sa.String(length=16), nullable=True),
     sa.Column('size_bytes', sa.BigInteger(), nullable=True),
     sa.Column('virtual_size_bytes', sa.BigInteger(), nullable=True),
+    sa.Column('md5', sa.String(length=32), nullable=True),
     sa.Column('sha256', sa.String(length=64), nullable=True),
+    sa.Column('sha512', sa.String(length=128), nullable=True),
     sa.Column('stream', sa.JSON(), nullable=True),
+    sa.Column('not_deployable', sa.Text(), nullable=True),
+    sa.Column('holder', sa.String(length=255), nullable=True),
     sa.Column('properties', sa.JSON(), nullable=False),
     sa.Column('created_at', sa.BigInteger(), nullable=False),
     sa.Column('updated_at', sa.BigInteger(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_image')),
-    sa.UniqueConstraint('name', name=op.f('uq_image_name')),
     sa.UniqueConstraint('uuid', name=op.f('uq_image_uuid'))
     )
+    with op.batch_alter_table('image', schema=None) as batch_op:
+        batch_op.create_index('ix_image_created_at_uuid', ['created_at', 'uuid'], unique=False)
+        batch_op.create_index(batch_op.f('ix_image_name'), ['name'], unique=False)
+        batch_op.create_index(batch_op.f('ix_image_owner'), ['owner'], unique=False)
+
+    op.create_table('image_task',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('uuid', sa.String(length=36), nullable=False),
+    sa.Column('image_uuid', sa.String(length=36), nullable=False),
+    sa.Column('owner', sa.String(length=255), nullable=True),
+    sa.Column('user_uuid', sa.String(length=64), nullable=False),
+    sa.Column('request_id', sa.String(length=64), nullable=False),
+    sa.Column('status', sa.String(length=16), nullable=False),
+    sa.Column('asked', sa.JSON(), nullable=False),
+    sa.Column('message', sa.Text(), nullable=False),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Column('updated_at', sa.BigInteger(), nullable=False),
+    sa.Column('expires_at', sa.BigInteger(), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_image_task')),
+    sa.UniqueConstraint('uuid', name=op.f('uq_image_task_uuid'))
+    )
+    with op.batch_alter_table('image_task', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_image_task_expires_at'), ['expires_at'], unique=False)
+        batch_op.create_index(batch_op.f('ix_image_task_image_uuid'), ['image_uuid'], unique=False)
+
     op.create_table('inspection_rule',
     sa.Column('description', sa.String(length=255), nullable=True),
     sa.Column('phase', sa.String(length=16), nullable=False),
@@ -227,6 +262,24 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_endpoint_region_id'), ['region_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_endpoint_service_id'), ['service_id'], unique=False)
 
+    op.create_table('image_member',
+    sa.Column('image_id', sa.Integer(), nullable=False),
+    sa.Column('member', sa.String(length=255), nullable=False),
+    sa.Column('status', sa.String(length=16), nullable=False),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Column('updated_at', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['image_id'], ['image.id'], name=op.f('fk_image_member_image_id_image'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('image_id', 'member', name=op.f('pk_image_member'))
+    )
+    with op.batch_alter_table('image_member', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_image_member_member'), ['member'], unique=False)
+
+    op.create_table('image_tag',
+    sa.Column('image_id', sa.Integer(), nullable=False),
+    sa.Column('value', sa.String(length=255), nullable=False),
+    sa.ForeignKeyConstraint(['image_id'], ['image.id'], name=op.f('fk_image_tag_image_id_image'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('image_id', 'value', name=op.f('pk_image_tag'))
+    )
     op.create_table('node',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('uuid', sa.String(length=36), nullable=False),
@@ -284,6 +337,7 @@ def upgrade() -> None:
     sa.Column('instance_name', sa.String(length=255), nullable=True),
     sa.Column('wishes', sa.JSON(), nullable=False),
     sa.Column('interfaces', sa.JSON(), nullable=False),
+    sa.Column('target_raid', sa.JSON(), nullable=False),
     sa.Column('hidden', sa.LargeBinary(), nullable=True),
     sa.Column('traits', sa.JSON(), nullable=False),
     sa.Column('vifs', sa.JSON(), nullable=False),
@@ -754,6 +808,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_node_agent_session_hash'))
 
     op.drop_table('node')
+    op.drop_table('image_tag')
+    with op.batch_alter_table('image_member', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_image_member_member'))
+
+    op.drop_table('image_member')
     with op.batch_alter_table('endpoint', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_endpoint_service_id'))
         batch_op.drop_index(batch_op.f('ix_endpoint_region_id'))
@@ -788,6 +847,16 @@ def downgrade() -> None:
 
     op.drop_table('lease')
     op.drop_table('inspection_rule')
+    with op.batch_alter_table('image_task', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_image_task_image_uuid'))
+        batch_op.drop_index(batch_op.f('ix_image_task_expires_at'))
+
+    op.drop_table('image_task')
+    with op.batch_alter_table('image', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_image_owner'))
+        batch_op.drop_index(batch_op.f('ix_image_name'))
+        batch_op.drop_index('ix_image_created_at_uuid')
+
     op.drop_table('image')
     op.drop_table('domain')
     op.drop_table('deploy_template')
