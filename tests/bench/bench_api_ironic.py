@@ -104,7 +104,7 @@ def token(it: serving.Appliance) -> str:
         "identity": {"methods": ["password"], "password": {"user": user}}, "scope": {"system": {"all": True}}
     }  # fmt: skip
     answer = it.client().call("POST", "/identity/v3/auth/tokens", body={"auth": auth})
-    return str(answer.headers["X-Subject-Token"])
+    return str(answer.headers["x-subject-token"])
 
 
 def crowd(load: Load, size: Size) -> dict[str, float]:
