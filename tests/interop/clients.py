@@ -86,10 +86,11 @@ class Terminal:
         """Type a line. Its quoting is a shell's; there is no shell. variables: instead of a clouds.yaml."""
         words = shlex.split(line)
         environment = (self if cloud is None else replace(self, cloud=cloud)).environment(variables)
-        done = subprocess.run(
-            [self.programs / words[0], *words[1:]], cwd=self.home, env=environment, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=COMMAND_S, check=False,
-        )  # fmt: skip
+        with keyboard() as stdin:
+            done = subprocess.run(
+                [self.programs / words[0], *words[1:]], cwd=self.home, env=environment, stdin=stdin,
+                capture_output=True, text=True, timeout=COMMAND_S, check=False,
+            )  # fmt: skip
         return Said(line=line, code=done.returncode, out=done.stdout, err=done.stderr)
 
     def shows(self, line: str, **more: Any) -> Any:
@@ -101,6 +102,17 @@ class Terminal:
         said = self(line, **more)
         assert said.code == 0, said
         return said.out
+
+
+@contextmanager
+def keyboard() -> Iterator[int]:
+    """A terminal for standard input: without one, `image create` takes what it reads there for the image."""
+    ours, theirs = os.openpty()
+    try:
+        yield theirs
+    finally:
+        os.close(theirs)
+        os.close(ours)
 
 
 @contextmanager

@@ -237,11 +237,11 @@ def test_application_credential(typed: Terminal, cloud: Appliance, name: str):
     made = typed.shows(f"openstack application credential create --role reader --description CI {name}")
     listed = typed.shows("openstack application credential list")
     assert name in {one["Name"] for one in listed}
-    assert made["secret"] not in str(listed)
+    assert made["Secret"] not in str(listed)
     with_it = {
         "OS_AUTH_TYPE": "v3applicationcredential",
         "OS_AUTH_URL": f"{cloud.url}/identity/v3", "OS_CACERT": str(cloud.ca),
-        "OS_APPLICATION_CREDENTIAL_ID": made["id"], "OS_APPLICATION_CREDENTIAL_SECRET": made["secret"],
+        "OS_APPLICATION_CREDENTIAL_ID": made["ID"], "OS_APPLICATION_CREDENTIAL_SECRET": made["Secret"],
     }  # fmt: skip
     assert typed.shows("openstack token issue", variables=with_it)["user_id"]
     typed.does("openstack baremetal node list", variables=with_it)

@@ -34,10 +34,11 @@ def run(names: Sequence[str], *, typed: Terminal, home: Path, within_s: float) -
         "HOME": str(home), "OS_CLIENT_CONFIG_FILE": str(home / "clouds.yaml"), "OS_CLOUD": "devstack-admin",
         "OS_TEST_TIMEOUT": "120", "OPENSTACKSDK_FUNC_TEST_TIMEOUT": "60", "PYTHONDONTWRITEBYTECODE": "1",
     }  # fmt: skip
-    done = subprocess.run(
-        [python, RUNNER, *names], cwd=home, env=environment, capture_output=True, text=True, timeout=within_s,
-        check=False,
-    )  # fmt: skip
+    with clients.keyboard() as stdin:
+        done = subprocess.run(
+            [python, RUNNER, *names], cwd=home, env=environment, stdin=stdin, capture_output=True, text=True,
+            timeout=within_s, check=False,
+        )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     return [Ended(**json.loads(line)) for line in done.stdout.splitlines()]
 
