@@ -29,6 +29,8 @@ from appliance.domain.values import (
     duration,
     endpoint,
     host_names,
+    regular_expression,
+    short_text,
     whole_number,
 )
 
@@ -116,11 +118,20 @@ class Lifecycle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """lockout: after so many failures in a row, an account rests for so long."""
+    """lockout: after so many failures in a row, an account rests for so long.
 
-    token_lifetime_s: int = _key(duration(60, 30 * DAY), 12 * 3600, "token_lifetime")
+    token_lifetime: of tokens for OpenStack clients; session_lifetime: of the native API's, the CLI's and the console's.
+    password_expires: 0 for never. password_history: how many passwords, with the present one, are not taken again.
+    """
+
+    token_lifetime_s: int = _key(duration(60, 30 * DAY), 3600, "token_lifetime")
+    session_lifetime_s: int = _key(duration(60, 30 * DAY), 12 * 3600, "session_lifetime")
     lockout_failures: int = _key(whole_number(1, 1000), 5)
     lockout_s: int = _key(duration(1, 30 * DAY), 1800, "lockout")
+    password_regex: str = _key(regular_expression, "^.{8,}$")
+    password_regex_description: str = _key(short_text, "at least 8 characters")
+    password_expires_s: int = _key(duration(0, 3650 * DAY), 90 * DAY, "password_expires")
+    password_history: int = _key(whole_number(1, 24), 5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ from bmc.ipmi.driver import IpmiBmc
 from bmc.ipmi.gate import LoginGate
 from bmc.ipmi.loop import shared_loop
 from bmc.manual.driver import ManualBmc, ManualRecords
+from bmc.redfish.client import RedfishClient
+from bmc.redfish.driver import RedfishBmc
 from bmc.types import BmcTarget
 
 
@@ -30,6 +32,7 @@ class Connections:
         self._gate: LoginGate | None = None
         self._makers: Mapping[str, Callable[[BmcTarget], ClosableBmc]] = {
             "ipmi": self._ipmi,
+            "redfish": lambda target: RedfishBmc(target, client=RedfishClient(target, breaker=Breaker())),
             "manual": lambda target: ManualBmc(target, self._manual),
             "fake": lambda target: FakeBmc(target, self._fakes),
         }
@@ -74,4 +77,4 @@ def _key(target: BmcTarget) -> tuple[str, str, int]:
     return (target.driver, target.address, target.udp_port)
 
 
-DRIVER_NAMES: tuple[str, ...] = ("ipmi", "manual", "fake")
+DRIVER_NAMES: tuple[str, ...] = ("ipmi", "redfish", "manual", "fake")

@@ -8,6 +8,7 @@ import itertools
 import os
 import pkgutil
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -26,6 +27,10 @@ from tests.fakes.clock import FakeClock
 # On a busy machine any example may be late; how long a codec takes is for benchmarks. A pipeline repeats itself.
 settings.register_profile("rackwright", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("rackwright")
+
+# A background job of a shell is born with SIGINT ignored, and so would be each program that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _TEMPLATE = "rackwright_template"
 

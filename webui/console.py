@@ -34,14 +34,14 @@ def blueprint(site: Site) -> Blueprint:
 
 
 def _routes(site: Site) -> list[tuple[str, str, str, View]]:
-    read = seen_by(site, Permission.READ)
+    read, known = seen_by(site, Permission.READ), seen_by(site, None)
     operate, configure = seen_by(site, Permission.OPERATE), seen_by(site, Permission.CONFIGURE)
     return [
         ("GET", "/login", "login", access.login_page),
         ("POST", "/login", "log_in", lambda: access.log_in(site)),
-        ("POST", "/logout", "log_out", read(lambda: access.log_out(site))),
-        ("GET", "/password", "password", read(access.password_page)),
-        ("POST", "/password", "change_password", read(lambda: access.change_password(site))),
+        ("POST", "/logout", "log_out", known(lambda: access.log_out(site))),
+        ("GET", "/password", "password", known(access.password_page)),
+        ("POST", "/password", "change_password", known(lambda: access.change_password(site))),
         ("GET", "/", "home", read(lambda: nodes.page(site))),
         ("GET", "/nodes/<ref>", "node", read(lambda ref: node.overview(site, ref))),
         ("GET", "/nodes/<ref>/events", "node_events", read(lambda ref: node.events_page(site, ref))),

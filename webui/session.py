@@ -10,7 +10,6 @@ from flask import Response, g, redirect, request, url_for
 
 from appliance.domain.access import Permission, demand
 from appliance.domain.errors import Forbidden, Unauthenticated
-from appliance.services import identity
 from webui.site import Site
 
 COOKIE = "rackwright"
@@ -47,23 +46,28 @@ def refuse_other_sites() -> None:
         raise Forbidden("this form came from another site", next_step="open the console itself and try again")
 
 
-def seen_by(site: Site, permission: Permission) -> Callable[[View], View]:
-    """Run the view for a logged-in actor with the permission; everybody else is sent to the log-in page."""
+def seen_by(site: Site, permission: Permission | None) -> Callable[[View], View]:
+    """Run the view for a logged-in actor with the permission; everybody else is sent to the log-in page.
+
+    permission: None for what everybody may do who is logged in, such as changing one's own password.
+    """
 
     def wrap(view: View) -> View:
         @wraps(view)
         def checked(**arguments: Any) -> Any:
             token = request.cookies.get(COOKIE, "")
             try:
-                with site.database.read() as session:
-                    g.actor = identity.authenticate(session, token, site.clock())
+                g.caller = site.tokens.find(token)
             except Unauthenticated:
                 wanted = request.full_path.rstrip("?") if request.method == "GET" else "/"
                 return redirect(url_for("console.login", next=wanted if wanted != "/" else None))
-            g.csrf = csrf_of(token)
+            if g.caller.rules is not None:
+                raise Forbidden("this token is for certain requests of another API only")
+            g.actor, g.csrf = g.caller.actor, csrf_of(token)
             if request.method == "POST" and not hmac.compare_digest(request.form.get("csrf", ""), g.csrf):
                 raise Forbidden("this form is too old or came from another site", next_step="reload the page")
-            demand(g.actor, permission)
+            if permission is not None:
+                demand(g.actor, permission)
             return view(**arguments)
 
         return checked

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from appliance.models.database import Database
 from appliance.models.node import Node
-from appliance.services import identity
+from appliance.services.identity import Tokens
 from appliance.services.image_store import ImageStore
 from appliance.services.vault import Vault
 from bmc.api import Bmc
@@ -26,7 +26,7 @@ class Site:
     vault: Vault
     images: ImageStore
     clock: Callable[[], datetime]
-    login_policy: identity.Policy
+    tokens: Tokens
     doctor: Callable[[Session], list[dict[str, object]]]
     connect: Callable[[Node], Bmc]
     background: Executor

@@ -120,6 +120,24 @@ def choice(*words: str) -> Reader:
     return read
 
 
+def regular_expression(value: Any) -> str:
+    text = _text(value, "a regular expression")
+    try:
+        re.compile(text)
+    except re.error as cause:
+        raise BadValue(f"{_show(value)} is not a regular expression: {cause}") from cause
+    if len(text) > 1000:
+        raise BadValue("a regular expression has at most 1000 characters")
+    return text
+
+
+def short_text(value: Any) -> str:
+    text = _text(value, "a text")
+    if not text or len(text) > 500 or not text.isprintable():
+        raise BadValue(f"{_show(value)} is not one line of at most 500 characters")
+    return text
+
+
 def host_names(value: Any) -> tuple[str, ...]:
     """A list of host names and IP addresses, for certificates."""
     if not isinstance(value, list) or len(value) > 64:

@@ -11,8 +11,8 @@ from appliance.config import Config
 from appliance.domain.clock import Clock
 from appliance.models.database import Database
 from appliance.models.node import Node
-from appliance.services import identity
 from appliance.services.discovery import Policy
+from appliance.services.identity import Tokens
 from appliance.services.image_store import ImageStore
 from appliance.services.vault import Vault
 from bmc.api import Bmc
@@ -37,4 +37,4 @@ class Context:
     images: ImageStore
     doctor: Callable[[Session], list[dict[str, object]]]
     ca_fingerprint: str
-    login_policy: identity.Policy
+    tokens: Tokens

@@ -76,7 +76,7 @@ def _operators(control: wiring.Control) -> Flask:
     operators = app.operator_app(context)
     site = Site(
         database=context.database, vault=context.vault, images=context.images, clock=context.clock,
-        login_policy=context.login_policy, doctor=context.doctor, connect=context.connect,
+        tokens=context.tokens, doctor=context.doctor, connect=context.connect,
         background=context.background, power_fresh_s=3 * control.config.bmc.sweep_interval_s,
     )  # fmt: skip
     operators.register_blueprint(console.blueprint(site))

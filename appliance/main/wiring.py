@@ -64,12 +64,13 @@ def build(config: Config, clock: Clock) -> Control:
     store = ImageStore(
         config.places.images, database=database, vault=keys, pack=pack_image, fetch=fetch_image, clock=clock
     )
+    tokens = identity.Tokens(database, keys, clock, _login_policy(config))
     background = Background(BACKGROUND_THREADS)
     engine = Engine(database, FLOWS, _resources(config, keys, store, bmcs, clock), clock=clock, threads=ENGINE_THREADS)
     context = Context(
         state=config.state, config=config, database=database, vault=keys, clock=clock, connect=bmcs.connect,
         background=background, discovery=_discovery(config), images=store, doctor=Doctor(config, clock).checks,
-        ca_fingerprint=tls.ca_fingerprint(config.state), login_policy=_login_policy(config),
+        ca_fingerprint=tls.ca_fingerprint(config.state), tokens=tokens,
     )  # fmt: skip
     loop = Loop(database, _reconcilers(config, database, bmcs, store, clock), owner=_process_name(), clock=clock)
     return Control(
@@ -125,7 +126,12 @@ def _login_policy(config: Config) -> identity.Policy:
     asked = config.identity
     return identity.Policy(
         token_lifetime=timedelta(seconds=asked.token_lifetime_s), lockout_failures=asked.lockout_failures,
-        lockout=timedelta(seconds=asked.lockout_s),
+        session_lifetime=timedelta(seconds=asked.session_lifetime_s), lockout=timedelta(seconds=asked.lockout_s),
+        passwords=identity.Rules(
+            pattern=asked.password_regex, description=asked.password_regex_description,
+            history=asked.password_history,
+            expires=timedelta(seconds=asked.password_expires_s) if asked.password_expires_s else None,
+        ),
     )  # fmt: skip
 
 
@@ -138,7 +144,7 @@ def _reconcilers(config: Config, database: Database, bmcs: Bmcs, store: ImageSto
 
     def sweep_tokens() -> int:
         with database.write() as session:
-            return identity.sweep_tokens(session, clock())
+            return identity.sweep_revocations(session, clock())
 
     def sweep_old() -> int:
         return retention.sweep(database, retention.Policy(), now=clock())

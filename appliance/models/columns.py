@@ -31,3 +31,8 @@ class UtcTime(TypeDecorator[datetime]):
 def new_uuid() -> str:
     """A random UUID in text form (RFC 9562 §5.4)."""
     return str(uuid_module.UUID(bytes=secrets.token_bytes(16), version=4))
+
+
+def new_hex() -> str:
+    """The same without hyphens, as clients of OpenStack Identity show ids."""
+    return secrets.token_hex(16)

@@ -26,6 +26,8 @@ CHANGEABLE = frozenset(
 )
 
 
+NEEDS_ADDRESS = frozenset({"ipmi", "redfish"})
+DEFAULT_PORTS = {"ipmi": 623, "redfish": 443}
 BMC_PARTS = frozenset({"address", "udp_port", "username", "password"})
 
 
@@ -72,10 +74,11 @@ def parse(body: Mapping[str, Any], *, partial: bool = False) -> tuple[NewNode, f
     if boot_mode is not None and boot_mode not in BOOT_MODES:
         raise Invalid(f"boot_mode is 'bios' or 'uefi', not {boot_mode!r}")
     name = _text(body, "name")
-    access = _bmc(body.get("bmc"))
-    if not partial and driver == "ipmi" and access.address is None:
+    access = _bmc(body.get("bmc"), driver)
+    if not partial and driver in NEEDS_ADDRESS and access.address is None:
         raise Invalid(
-            "the ipmi driver needs bmc.address", next_step="rackwright node enroll NAME --bmc ADDRESS --username USER"
+            f"the {driver} driver needs bmc.address",
+            next_step="rackwright node enroll NAME --bmc ADDRESS --username USER",
         )
     macs = body.get("macs") or []
     if not isinstance(macs, list) or len(macs) > 64 or not all(isinstance(item, str) for item in macs):
@@ -106,12 +109,12 @@ def _mapping(body: Mapping[str, Any], key: str) -> dict[str, Any]:
     return value
 
 
-def _bmc(value: Any) -> BmcAccess:
+def _bmc(value: Any, driver: str) -> BmcAccess:
     if value is None:
         return BmcAccess()
     if not isinstance(value, dict) or set(value) - BMC_PARTS:
         raise Invalid("bmc is an object with address, udp_port, username and password")
-    port = value.get("udp_port", 623)
+    port = value.get("udp_port", DEFAULT_PORTS.get(driver, 623))
     if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535:
         raise Invalid("bmc.udp_port is a number from 1 to 65535")
     address = _text(value, "address")

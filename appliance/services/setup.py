@@ -29,10 +29,11 @@ from appliance.domain.values import BadValue, Endpoint, endpoint, host_names
 from appliance.domain.values import database_url as read_database_url
 from appliance.models import schema
 from appliance.models.database import Database
-from appliance.models.identity import User
+from appliance.models.identity import DEFAULT_DOMAIN, User
 from appliance.models.setting import Setting
 from appliance.services import certificate_names, identity, joining, tls
 from appliance.services.files import write_durably
+from appliance.services.identity import bootstrap, grants, keys, roles
 from appliance.services.vault import Vault, new_key_text, plant_canary
 
 ADMIN = "admin"
@@ -165,6 +166,7 @@ def _make_database(config: Config, password: str, *, may_ask_change: bool, now: 
     try:
         with database.write() as session:
             plant_canary(session, vault)
+            keys.ensure(session, vault, now)
             _make_admin(session, password, may_ask_change=may_ask_change, now=now)
     except DBAPIError as cause:
         if "full" in str(cause.orig).lower():
@@ -194,13 +196,19 @@ def _refuse_foreign(url: str, vault: Vault) -> None:
 
 
 def _make_admin(session: Session, password: str, *, may_ask_change: bool, now: datetime) -> None:
-    user = session.scalar(select(User).where(User.name == ADMIN))
+    """The first administrator, of the whole system and of the project `admin`."""
+    here = (User.name == ADMIN) & (User.domain_id == DEFAULT_DOMAIN)
+    user = session.scalar(select(User).where(here))
     if user is None:
-        identity.create_user(
+        user = identity.create_user(
             session, name=ADMIN, password=password, role=Role.ADMIN, now=now, must_change=may_ask_change
         )
     else:  # an interrupted init: its password was never shown to anybody
-        identity.set_password(session, user=user, password=password, must_change=may_ask_change)
+        identity.set_password(session, user=user, password=password, must_change=may_ask_change, now=now)
+    project = bootstrap.admin_project(session)
+    user.default_project_id = project.id
+    place = grants.Place(actor_kind="user", actor_id=user.uuid, target_kind="project", target_id=project.id)
+    grants.give(session, place, roles.of_ours(session, Role.ADMIN))
 
 
 @contextlib.contextmanager
@@ -316,9 +324,14 @@ _TEMPLATE = """\
 # automated_clean = "metadata"   # between users: metadata | shred
 
 [identity]
-# token_lifetime = "12h"
+# token_lifetime = "1h"      # of tokens for OpenStack clients
+# session_lifetime = "12h"   # of the CLI's, the console's and the native API's
 # lockout_failures = 5
 # lockout = "30m"
+# password_regex = "^.{{8,}}$"
+# password_regex_description = "at least 8 characters"
+# password_expires = "90d"   # 0 for never
+# password_history = 5       # so many, with the present one, are not taken again
 
 [log]
 # level = "info"             # debug | info | warning | error

@@ -24,7 +24,7 @@ def test_every_driver_connects_without_an_exchange(connections, name):
 
 
 def test_an_unknown_driver_is_refused_with_the_names(connections):
-    with pytest.raises(Unsupported, match="ipmi, manual, fake"):
+    with pytest.raises(Unsupported, match="ipmi, redfish, manual, fake"):
         connections.connect(BmcTarget(driver="telepathy", address="x"))
 
 

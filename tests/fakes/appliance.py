@@ -4,13 +4,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
+from sqlalchemy import select
+
 from appliance.config import Config
 from appliance.domain.access import Role
 from appliance.domain.boot import Discovery
 from appliance.http.context import Context
 from appliance.models.database import Database
+from appliance.models.identity import DEFAULT_DOMAIN, Project, User
 from appliance.services import identity
 from appliance.services.discovery import Policy
+from appliance.services.identity import bootstrap, grants, passwords, projects, roles, users
+from appliance.services.identity.sign_in import ByPassword, Wanted, Who, authenticate
 from appliance.services.image_store import ImageStore
 from bmc.registry import Connections
 from bmc.types import BmcTarget
@@ -28,11 +33,12 @@ class Appliance:
         self.images = ImageStore(
             state / "images", database=database, vault=self.vault, pack=self._pack, fetch=None, clock=self.clock
         )
+        self.tokens = identity.Tokens(database, self.vault, self.clock, identity.Policy())
         self.context = Context(
             state=state, config=Config(state=state), database=database, vault=self.vault, clock=self.clock,
             connect=self.connect, background=ThreadPoolExecutor(1),
             discovery=Policy(discovery=Discovery.ENROLL, in_band_bmc=True),
-            images=self.images, doctor=lambda _session: [], ca_fingerprint="ab" * 32, login_policy=identity.Policy(),
+            images=self.images, doctor=lambda _session: [], ca_fingerprint="ab" * 32, tokens=self.tokens,
         )  # fmt: skip
 
     def clock(self):
@@ -52,8 +58,25 @@ class Appliance:
         with self.database.write() as session:
             if not [user for user in identity.list_users(session) if user.name == name]:
                 identity.create_user(session, name=name, password=PASSWORD, role=role, now=self.now)
-        login = identity.login(self.database, name=name, password=PASSWORD, now=self.now, policy=identity.Policy())
-        return login.token
+        return identity.login(self.tokens, name=name, password=PASSWORD).token
+
+    def project_token(self, role: Role = Role.MEMBER, project: str = "demo") -> tuple[str, str]:
+        """A token of somebody who holds the role on this project of domain Default only, and the project's id."""
+        name = f"{project}-{role.value}"
+        with self.database.write() as session:
+            bootstrap.ensure(session)
+            here = (Project.name == project) & (Project.domain_id == DEFAULT_DOMAIN)
+            row = session.scalar(select(Project).where(here)) or projects.create(
+                session, domain_id=DEFAULT_DOMAIN, parent_id=None, name=project, columns={}
+            )
+            if session.scalar(select(User.id).where(User.name == name)) is None:
+                hashed = {"password_hash": passwords.hash_password(PASSWORD)}
+                user = users.create(session, domain_id=DEFAULT_DOMAIN, name=name, now=self.now, columns=hashed)
+                place = grants.Place(actor_kind="user", actor_id=user.uuid, target_kind="project", target_id=row.id)
+                grants.give(session, place, roles.of_ours(session, role))
+        proof = ByPassword(who=Who(name=name, domain_id=DEFAULT_DOMAIN), password=PASSWORD)
+        issued = authenticate(self.tokens, [proof], Wanted(kind="project", id=row.id))
+        return issued.text, row.id
 
     def settle(self) -> None:
         """Wait until what was sent to the background is done."""

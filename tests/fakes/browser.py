@@ -22,6 +22,7 @@ from typing import Any
 import urllib3
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
+PATIENCE_S = 20  # whether something happens is for tests; how soon, for benchmarks
 PROGRAMS = ("chromium", "chromedriver")
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
@@ -113,8 +114,8 @@ class Browser:
         self.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def find(self, css: str) -> Element:
-        """The first such element, which a page that is still being built has up to 5 s to show."""
-        found: list[Element] = self.until(lambda: self.find_all(css), 5, f"an element {css}")
+        """The first such element, which a page that is still being built may take a while to show."""
+        found: list[Element] = self.until(lambda: self.find_all(css), f"an element {css}")
         return found[0]
 
     def find_all(self, css: str) -> list[Element]:
@@ -151,12 +152,12 @@ class Browser:
         shot = self.devtools("Page.captureScreenshot", format="png", captureBeyondViewport=True)
         return base64.b64decode(shot["data"])
 
-    def until(self, claim: Callable[[], Any], within_s: float, what: str) -> Any:
+    def until(self, claim: Callable[[], Any], what: str) -> Any:
         """The first true value of a claim, looked at ten times a second. Fails by name.
 
         An element that left with its page while the claim looked at it makes the claim not true yet.
         """
-        ends = time.monotonic() + within_s
+        ends = time.monotonic() + PATIENCE_S
         while True:
             try:
                 value = claim()
@@ -164,7 +165,7 @@ class Browser:
                 value = None
             if value:
                 return value
-            assert time.monotonic() < ends, f"not within {within_s} s: {what}"
+            assert time.monotonic() < ends, f"not within {PATIENCE_S} s: {what}"
             time.sleep(0.1)
 
     def close(self) -> None:

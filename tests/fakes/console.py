@@ -19,7 +19,7 @@ def app_of(appliance: Appliance) -> Flask:
     context = appliance.context
     site = Site(
         database=context.database, vault=context.vault, images=context.images, clock=context.clock,
-        login_policy=context.login_policy, doctor=_checks, connect=context.connect,
+        tokens=context.tokens, doctor=_checks, connect=context.connect,
         background=context.background, power_fresh_s=180,
     )  # fmt: skip
     app = operator_app(context)

@@ -86,7 +86,7 @@ def console(chrome, appliance, site):
     chrome.find("input[name=username]").clear()
     chrome.find("input[name=username]").type("user-admin")
     chrome.find("input[name=password]").type(PASSWORD + ENTER)
-    chrome.until(lambda: chrome.url == f"{site}/", 10, "the nodes page after the log-in")
+    chrome.until(lambda: chrome.url == f"{site}/", "the nodes page after the log-in")
     yield chrome
     chrome.open("about:blank")
     assert [entry["message"] for entry in chrome.log("browser")] == []
@@ -118,7 +118,7 @@ def test_every_page_is_quiet_and_fits_a_narrow_screen_in_both_schemes(console, s
 def test_a_node_page_follows_a_change_of_the_api_by_itself(console, site, appliance):
     change(appliance, "n1", provision_state="enroll")
     console.open(f"{site}/nodes/n1")
-    console.until(lambda: is_live(console), 5, "the page is live")
+    console.until(lambda: is_live(console), "the page is live")
     console.run("window.isSamePage = true")
     token = appliance.token()
     status = console.run(
@@ -127,18 +127,18 @@ def test_a_node_page_follows_a_change_of_the_api_by_itself(console, site, applia
         f"Bearer {token}",
     )
     assert status == 202
-    console.until(lambda: "verifying" in console.find(".badge").text, 3, "the new state")
+    console.until(lambda: "verifying" in console.find(".badge").text, "the new state")
     assert "enroll -> verifying" in console.find("[data-live=latest]").text
     assert console.run("return window.isSamePage")
 
 
 def test_a_list_changes_in_place_and_keeps_its_order(console, site, appliance):
     console.open(f"{site}/?state=available&sort=-name")
-    console.until(lambda: is_live(console), 5, "the page is live")
+    console.until(lambda: is_live(console), "the page is live")
     before = console.run("return [...document.querySelectorAll('tbody tr')].map((row) => row.dataset.key)")
     change(appliance, "n9", provision_state="deploy failed", last_error="no disk")
     change(appliance, "n8", last_error="the fan is loud")
-    console.until(lambda: console.find_all("tr.gone"), 3, "the row that left is marked")
+    console.until(lambda: console.find_all("tr.gone"), "the row that left is marked")
     assert console.find("tr.gone th").text.startswith("n9")
     assert "the fan is loud" in console.find("tbody").text
     assert before == console.run("return [...document.querySelectorAll('tbody tr')].map((row) => row.dataset.key)")
@@ -146,23 +146,23 @@ def test_a_list_changes_in_place_and_keeps_its_order(console, site, appliance):
 
 def test_what_somebody_selects_or_points_at_does_not_move(console, site, appliance):
     console.open(f"{site}/nodes/n2")
-    console.until(lambda: is_live(console), 5, "the page is live")
+    console.until(lambda: is_live(console), "the page is live")
     console.run("getSelection().selectAllChildren(document.querySelector('[data-live=standing]'))")
     change(appliance, "n2", provision_state="active")
     held = "return document.getElementById('freshness').textContent.startsWith('Held')"
-    console.until(lambda: console.run(held), 4, "the page says that it holds still")
+    console.until(lambda: console.run(held), "the page says that it holds still")
     assert "available" in console.find(".badge").text
     console.run("getSelection().removeAllRanges()")
-    console.until(lambda: "active" in console.find(".badge").text, 3, "the new state once nothing is selected")
+    console.until(lambda: "active" in console.find(".badge").text, "the new state once nothing is selected")
     buttons = console.run(
         "const b = document.querySelector('.asks').getBoundingClientRect(); return [b.x + 5, b.y + 5]"
     )
     console.point(int(buttons[0]), int(buttons[1]))
     change(appliance, "n2", provision_state="available")
-    console.until(lambda: "available" in console.find(".badge").text, 4, "the state, which may change")
+    console.until(lambda: "available" in console.find(".badge").text, "the state, which may change")
     assert "Undeploy" in console.find(".asks").text
     console.point(600, 5)
-    console.until(lambda: "Deploy" in console.find(".asks").text, 4, "the buttons, once the pointer is gone")
+    console.until(lambda: "Deploy" in console.find(".asks").text, "the buttons, once the pointer is gone")
 
 
 def test_the_keyboard_reaches_everything_and_its_focus_is_seen(console, site):
@@ -179,7 +179,7 @@ def test_the_keyboard_reaches_everything_and_its_focus_is_seen(console, site):
     link = "document.querySelector('tbody a')"
     console.run(f"{link}.focus()")
     console.press(ENTER)
-    console.until(lambda: console.url == f"{site}/nodes/n1", 3, "the node's page")
+    console.until(lambda: console.url == f"{site}/nodes/n1", "the node's page")
 
 
 def test_undeploy_by_hand(console, site, appliance):
@@ -188,8 +188,8 @@ def test_undeploy_by_hand(console, site, appliance):
     next(link for link in console.find_all(".asks a") if link.text.startswith("Undeploy")).click()
     console.find("input[name=confirm]").type("n3")
     console.find("form.card button").click()
-    console.until(lambda: console.url == f"{site}/nodes/n3", 10, "the node's page")
-    console.until(lambda: "deleting" in console.find(".badge").text, 5, "the work has begun")
+    console.until(lambda: console.url == f"{site}/nodes/n3", "the node's page")
+    console.until(lambda: "deleting" in console.find(".badge").text, "the work has begun")
 
 
 def test_a_stopped_appliance_makes_a_page_stale_not_silent(chrome, appliance, tmp_path):
@@ -202,9 +202,9 @@ def test_a_stopped_appliance_makes_a_page_stale_not_silent(chrome, appliance, tm
         chrome.find("input[name=username]").clear()
         chrome.find("input[name=username]").type("user-admin")
         chrome.find("input[name=password]").type(PASSWORD + ENTER)
-        chrome.until(lambda: is_live(chrome), 10, "the page is live")
+        chrome.until(lambda: is_live(chrome), "the page is live")
     gone = "return document.getElementById('freshness').textContent.startsWith('Not reached since')"
-    chrome.until(lambda: chrome.run(gone), 5, "the page says that it is stale")
+    chrome.until(lambda: chrome.run(gone), "the page says that it is stale")
     assert chrome.find_all("tbody tr")
     chrome.open("about:blank")
     chrome.log("browser")
@@ -217,8 +217,8 @@ def test_without_scripts_the_pages_work_the_same(appliance, site):
         plain.find("input[name=username]").clear()
         plain.find("input[name=username]").type("user-admin")
         plain.find("input[name=password]").type(PASSWORD + ENTER)
-        plain.until(lambda: plain.find_all("tbody a"), 10, "the nodes page")
+        plain.until(lambda: plain.find_all("tbody a"), "the nodes page")
         plain.find("tbody a").click()
-        plain.until(lambda: plain.url.endswith("/nodes/n1"), 5, "the node's page")
+        plain.until(lambda: plain.url.endswith("/nodes/n1"), "the node's page")
         assert plain.find("time").text.startswith("since 20")
         assert not plain.find_all(".copy:not([hidden])")

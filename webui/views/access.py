@@ -4,7 +4,7 @@ from flask import Response, g, make_response, redirect, render_template, request
 
 from appliance.domain.errors import Invalid, RackwrightError
 from appliance.services import identity
-from webui.session import COOKIE, forget, inside, remember
+from webui.session import forget, inside, remember
 from webui.site import Site
 
 
@@ -25,19 +25,16 @@ def log_in(site: Site) -> Response:
 
 
 def _login(site: Site, name: str, password: str) -> identity.Login:
-    return identity.login(
-        site.database, name=name, password=password, now=site.clock(), policy=site.login_policy,
-        source=request.remote_addr or "",
-    )  # fmt: skip
+    return identity.login(site.tokens, name=name, password=password, source=request.remote_addr or "")
 
 
 def _lifetime_s(site: Site) -> int:
-    return int(site.login_policy.token_lifetime.total_seconds())
+    return int(site.tokens.policy.session_lifetime.total_seconds())
 
 
 def log_out(site: Site) -> Response:
     with site.database.write() as session:
-        identity.logout(session, request.cookies.get(COOKIE, ""))
+        site.tokens.revoke(session, g.caller.claims)
     response = make_response(redirect(url_for("console.login")))
     forget(response)
     return response
@@ -53,8 +50,9 @@ def change_password(site: Site) -> Response:
     try:
         if new != request.form.get("again", ""):
             raise Invalid("the two new passwords differ", next_step="type the new one twice")
-        with site.database.write() as session:
-            identity.change_password(session, actor=g.actor, old=old, new=new)
+        identity.change_own_password(
+            site.database, site.tokens.policy.passwords, user_id=g.actor.user_id, old=old, new=new, now=site.clock()
+        )
         granted = _login(site, g.actor.name, new)
     except RackwrightError as refusal:
         return make_response(render_template("password.html", problem=refusal), 400)

@@ -39,7 +39,7 @@ def enroll(site: Site, mac: str) -> Response:
 def _form(site: Site, mac: str, problem: RackwrightError | None) -> str:
     with site.database.read() as session:
         sighting = _fetch(session, mac)
-    drivers = [name for name in ("ipmi", "manual") if name in DRIVER_NAMES]
+    drivers = [name for name in ("ipmi", "redfish", "manual") if name in DRIVER_NAMES]
     return render_template("enroll.html", sighting=sighting, drivers=drivers, given=request.form, problem=problem)
 
 

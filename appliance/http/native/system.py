@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from appliance.domain.access import Permission
 from appliance.domain.errors import Invalid, NotFound, Unavailable
-from appliance.http.auth import allowed, bearer
+from appliance.http.auth import allowed, authenticated
 from appliance.http.context import Context
 from appliance.http.json_body import nothing, number, only, read_object, reply, stamp
 from appliance.http.native import present
@@ -20,8 +20,6 @@ from appliance.models.flow import Flow
 from appliance.services import events, identity, nodes
 
 EVENT_WAIT_MAX_S = 30
-LOGINS_AT_ONCE = 8
-"""Each costs 19 MiB and 30 ms of a processor, and two run at once: more would only take the door's threads."""
 
 
 def waits_at_once(threads: int) -> int:
@@ -31,13 +29,13 @@ def waits_at_once(threads: int) -> int:
 
 def install(app: Flask, context: Context) -> None:
     read = allowed(context, Permission.READ)
-    logins = threading.BoundedSemaphore(LOGINS_AT_ONCE)
+    known = authenticated(context)
     waits = threading.BoundedSemaphore(waits_at_once(context.config.api.threads))
     routes: list[tuple[str, str, str, Callable[..., Any]]] = [
-        ("POST", "/v1/login", "login", lambda: _login(context, logins)),
-        ("POST", "/v1/logout", "logout", read(lambda: _logout(context))),
-        ("POST", "/v1/password", "password", read(lambda: _password(context))),
-        ("GET", "/v1/whoami", "whoami", read(_whoami)),
+        ("POST", "/v1/login", "login", lambda: _login(context)),
+        ("POST", "/v1/logout", "logout", known(lambda: _logout(context))),
+        ("POST", "/v1/password", "password", known(lambda: _password(context))),
+        ("GET", "/v1/whoami", "whoami", known(_whoami)),
         ("GET", "/v1/flows", "flow_list", read(lambda: _flows(context))),
         ("GET", "/v1/flows/<uuid>", "flow_show", read(lambda uuid: _flow(context, uuid))),
         ("GET", "/v1/events", "event_list", read(lambda: _events(context, waits))),
@@ -47,20 +45,12 @@ def install(app: Flask, context: Context) -> None:
         app.add_url_rule(rule, name, view, methods=[method])
 
 
-def _login(context: Context, logins: threading.BoundedSemaphore) -> Response:
+def _login(context: Context) -> Response:
     body = only(read_object(65536), "username", "password")
     name, password = body.get("username"), body.get("password")
     if not isinstance(name, str) or not isinstance(password, str):
         raise Invalid("username and password are texts")
-    policy, source = context.login_policy, request.remote_addr or ""
-    if not logins.acquire(blocking=False):
-        raise Unavailable("too many people log in at once", next_step="try again")
-    try:
-        granted = identity.login(
-            context.database, name=name, password=password, now=context.clock(), policy=policy, source=source
-        )
-    finally:
-        logins.release()
+    granted = identity.login(context.tokens, name=name, password=password, source=request.remote_addr or "")
     actor = granted.actor
     shown = {"token": granted.token, "expires_at": stamp(granted.expires_at), "must_change": actor.must_change}
     return reply(shown | {"username": actor.name, "role": actor.role})
@@ -68,7 +58,7 @@ def _login(context: Context, logins: threading.BoundedSemaphore) -> Response:
 
 def _logout(context: Context) -> Response:
     with context.database.write() as session:
-        identity.logout(session, bearer())
+        context.tokens.revoke(session, g.caller.claims)
     return nothing()
 
 
@@ -77,7 +67,8 @@ def _password(context: Context) -> Response:
     old, new = body.get("old"), body.get("new")
     if not isinstance(old, str) or not isinstance(new, str):
         raise Invalid("old and new are texts")
-    identity.change_own_password(context.database, actor=g.actor, old=old, new=new)
+    rules, now = context.tokens.policy.passwords, context.clock()
+    identity.change_own_password(context.database, rules, user_id=g.actor.user_id, old=old, new=new, now=now)
     return nothing()
 
 

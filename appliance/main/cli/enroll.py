@@ -20,6 +20,7 @@ from appliance.main.client_errors import ApiError
 Json = dict[str, Any]
 
 BATCH = 200
+_BOOLEANS = {"true": True, "false": False}
 _TAKEN = frozenset({"conflict", "exists", "duplicate", "taken"})
 
 
@@ -27,7 +28,14 @@ def _traits(function: Any) -> Any:
     """The options that describe a machine."""
     for option in reversed(
         (
-            click.option("--driver", metavar="DRIVER", help="ipmi, manual or fake."),
+            click.option("--driver", metavar="DRIVER", help="ipmi, redfish, manual or fake."),
+            click.option(
+                "--driver-option",
+                "driver_options",
+                multiple=True,
+                metavar="KEY=VALUE",
+                help="What the driver wants to know; of redfish: fingerprint, verify_ca, system.",
+            ),
             click.option("--bmc", metavar="ADDRESS[:PORT]", help="Where its BMC is."),
             click.option("--username", metavar="NAME", help="Who logs in to the BMC."),
             file_option("--password-file", help_text="The BMC password; first line of FILE, - for standard input."),
@@ -100,7 +108,10 @@ def _described(inv: Invocation, traits: Mapping[str, Any], *, is_new: bool) -> J
     if macs:
         body["macs"] = macs
     if traits["properties"]:
-        body["properties"] = dict(_pair(text) for text in traits["properties"])
+        body["properties"] = dict(_pair(text, "--property") for text in traits["properties"])
+    if traits["driver_options"]:
+        options = dict(_pair(text, "--driver-option") for text in traits["driver_options"])
+        body["driver_options"] = {key: _BOOLEANS.get(value.lower(), value) for key, value in options.items()}
     bmc = _bmc(inv, traits, is_new=is_new)
     if bmc:
         body["bmc"] = bmc
@@ -138,10 +149,10 @@ def _endpoint(text: str) -> tuple[str, int | None]:
         ) from cause
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _pair(text: str, option: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not key or not equals:
-        raise usage(f"--property {text[:80]!r} is not KEY=VALUE")
+        raise usage(f"{option} {text[:80]!r} is not KEY=VALUE")
     return key, value
 
 

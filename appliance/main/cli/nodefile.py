@@ -23,7 +23,7 @@ MOST_CELLS = 64
 
 COLUMNS = {
     "name": "host name of the node (required)",
-    "driver": "ipmi, manual or fake; the --driver option unless said",
+    "driver": "ipmi, redfish, manual or fake; the --driver option unless said",
     "bmc_address": "IP address or host name of the BMC",
     "bmc_udp_port": "its port; 623 unless said",
     "bmc_username": "who logs in to the BMC; the --username option unless said",

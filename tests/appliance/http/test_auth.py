@@ -2,13 +2,12 @@
 
 from datetime import timedelta
 
-from sqlalchemy import delete, event
+from sqlalchemy import event, update
 
 from appliance.domain.access import Role
 from appliance.http.app import operator_app
-from appliance.http.auth import KNOWN_FOR
-from appliance.models.identity import Token
-from appliance.services import identity
+from appliance.models.identity import User
+from appliance.services.identity import KNOWN_FOR, grants, users
 from tests.appliance.http.conftest import client_of
 
 
@@ -24,7 +23,7 @@ def queries(appliance, ask):
         assert ask().status_code == 200
     finally:
         event.remove(appliance.database.engine, "before_cursor_execute", note)
-    return [statement for statement in seen if "token" in statement]
+    return [statement for statement in seen if "user_account" in statement]
 
 
 def test_a_second_request_asks_no_database_who_it_is(appliance, operators):
@@ -42,17 +41,20 @@ def test_a_disabled_account_and_a_changed_role_count_at_once(appliance, operator
     user = client_of(operator_app(appliance.context), appliance.token(Role.MEMBER))
     assert user.get("/v1/whoami").get_json()["role"] == "member"
     with appliance.database.write() as session:
-        identity.set_role(session, name="user-member", role=Role.READER)
+        grants.give_on_system(session, users.named(session, "user-member"), Role.READER)
     assert user.get("/v1/whoami").get_json()["role"] == "reader"
     with appliance.database.write() as session:
-        identity.disable_user(session, name="user-member")
+        member = users.named(session, "user-member")
+        users.update(session, member, {"is_enabled": False}, now=appliance.now)
     assert user.get("/v1/whoami").status_code == 401
 
 
 def test_what_another_process_revoked_counts_within_seconds(appliance, operators):
     assert operators.get("/v1/whoami").status_code == 200
     with appliance.database.write() as session:
-        session.execute(delete(Token))  # rings no bell here, like a deed of another process
+        session.execute(
+            update(User).values(generation=User.generation + 1)
+        )  # rings no bell here, like a deed of another process
     appliance.now += KNOWN_FOR - timedelta(seconds=1)
     assert operators.get("/v1/whoami").status_code == 200
     appliance.now += timedelta(seconds=1)
@@ -60,9 +62,29 @@ def test_what_another_process_revoked_counts_within_seconds(appliance, operators
     assert timedelta(seconds=5) >= KNOWN_FOR
 
 
+def test_a_project_sees_nothing_of_the_whole_site(appliance):
+    token, _project = appliance.project_token(Role.ADMIN)
+    tenant = client_of(operator_app(appliance.context), token)
+    assert tenant.get("/v1/whoami").get_json()["username"] == "demo-admin"
+    assert tenant.get("/v1/nodes").status_code == 403
+
+
+def test_an_administrator_of_the_project_admin_administers_the_site(appliance):
+    token, _project = appliance.project_token(Role.ADMIN, "admin")
+    assert client_of(operator_app(appliance.context), token).get("/v1/nodes").status_code == 200
+    token, _project = appliance.project_token(Role.MEMBER, "admin")
+    assert client_of(operator_app(appliance.context), token).get("/v1/nodes").status_code == 403
+
+
+def test_x_auth_token_carries_a_token_too(appliance, strangers):
+    token = appliance.token()
+    assert strangers.get("/v1/nodes", headers={"X-Auth-Token": token}).status_code == 200
+    assert strangers.get("/v1/nodes", headers={"X-Auth-Token": token + "x"}).status_code == 401
+
+
 def test_a_clock_that_was_set_back_keeps_nobody_in(appliance, operators):
     assert operators.get("/v1/whoami").status_code == 200
     with appliance.database.write() as session:
-        session.execute(delete(Token))
+        session.execute(update(User).values(generation=User.generation + 1))
     appliance.now -= timedelta(seconds=1)
     assert operators.get("/v1/whoami").status_code == 401

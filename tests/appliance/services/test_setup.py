@@ -36,7 +36,8 @@ def snapshot(state: Path) -> dict[str, bytes]:
 def log_in(state: Path, password: str) -> identity.Login:
     database = Database.at(Config.load(state).database_url)
     try:
-        return identity.login(database, name="admin", password=password, now=NOW, policy=Policy())
+        tokens = identity.Tokens(database, vault.Vault.load(state), lambda: NOW, Policy())
+        return identity.login(tokens, name="admin", password=password)
     finally:
         database.dispose()
 

@@ -32,6 +32,15 @@ def test_one_machine(api: FakeApi, run: Callable, tmp_path: Path) -> None:
     assert "calvin" not in ended.out + ended.err
 
 
+def test_what_the_driver_wants_to_know(api: FakeApi, run: Callable) -> None:
+    ended = run(
+        "node", "enroll", "n1", "--driver", "redfish", "--bmc", "10.0.0.5",
+        "--driver-option", "system=/redfish/v1/Systems/1", "--driver-option", "verify_ca=false",
+    )  # fmt: skip
+    assert ended.code == 0
+    assert api.requests[-1][2]["driver_options"] == {"system": "/redfish/v1/Systems/1", "verify_ca": False}
+
+
 @pytest.mark.parametrize(
     "argv",
     [(), ("n1", "--file", "x"), ("n1", "--check"), ("n1", "--mac", "zz"), ("n1", "--bmc", "a b"), ("n1", "--unit", "0"),

@@ -11,21 +11,31 @@ from appliance.domain.access import Role
 from appliance.domain.errors import Conflict, Invalid, NotFound
 from appliance.models.database import Database
 from appliance.models.event import Event
-from appliance.models.identity import Token, User
+from appliance.models.identity import User
 from appliance.services import identity
-from appliance.services.identity import LastAdmin, LoginRefused, Policy, TokenRefused
+from appliance.services.identity import (
+    LastAdmin,
+    LoginRefused,
+    Policy,
+    TokenRefused,
+    Tokens,
+    grants,
+    passwords,
+    users,
+)
+from tests.fakes.rack import vault
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 RIGHT, WRONG = "correct horse", "wrong horse"
 POLICY = Policy()
-REAL = identity._HASHER
+REAL = passwords._HASHER
 
 
 @pytest.fixture(autouse=True)
 def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The real cost matters to one test; the rest need not wait for it."""
-    monkeypatch.setattr(identity, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-    identity._nobody.cache_clear()
+    monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    passwords.nobody.cache_clear()
 
 
 @pytest.fixture
@@ -36,13 +46,26 @@ def database(database: Database) -> Database:
     return database
 
 
+def tokens(database: Database, now: datetime = NOW, policy: Policy = POLICY) -> Tokens:
+    """A process that was started just now: what it knows of keys and people, it has from the database."""
+    return Tokens(database, vault(), lambda: now, policy)
+
+
+def set_enabled(database: Database, name: str, *, is_enabled: bool) -> None:
+    with database.write() as session:
+        users.update(session, users.named(session, name), {"is_enabled": is_enabled}, now=NOW)
+
+
+def change_password(database: Database, actor, old: str, new: str) -> None:
+    identity.change_own_password(database, POLICY.passwords, user_id=actor.user_id, old=old, new=new, now=NOW)
+
+
 def login(database: Database, password: str = RIGHT, name: str = "admin", now: datetime = NOW) -> identity.Login:
-    return identity.login(database, name=name, password=password, now=now, policy=POLICY)
+    return identity.login(tokens(database, now), name=name, password=password)
 
 
 def who(database: Database, token: str, now: datetime = NOW):
-    with database.read() as session:
-        return identity.authenticate(session, token, now)
+    return tokens(database, now).find(token).actor
 
 
 def test_a_login_gives_a_token_that_proves_who_one_is(database: Database):
@@ -61,7 +84,10 @@ def test_the_database_holds_neither_password_nor_token(database: Database):
     granted = login(database)
     with database.read() as session:
         kept = repr(
-            [session.execute(text(f"SELECT * FROM {name}")).all() for name in ("user_account", "token", "event")]
+            [
+                session.execute(text(f"SELECT * FROM {name}")).all()
+                for name in ("user_account", "revocation", "setting", "event")
+            ]
         )
     assert "admin" in kept
     assert granted.token not in kept
@@ -105,9 +131,9 @@ def test_setting_the_clock_back_makes_no_token_live_longer(database: Database):
 
 def test_logout_revokes_this_token_only(database: Database):
     one, two = login(database).token, login(database).token
+    here = tokens(database)
     with database.write() as session:
-        identity.logout(session, one)
-        identity.logout(session, "never seen")
+        here.revoke(session, here.read(one))
     with pytest.raises(TokenRefused):
         who(database, one)
     assert who(database, two)
@@ -148,14 +174,16 @@ class TestLockout:
     def test_an_administrator_can_end_it(self, database: Database):
         self.fail(database, 5)
         with database.write() as session:
-            identity.enable_user(session, name="admin")
+            identity.create_user(session, name="second", password=RIGHT, role=Role.ADMIN, now=NOW)
+        set_enabled(database, "admin", is_enabled=False)
+        set_enabled(database, "admin", is_enabled=True)
         assert login(database)
 
 
 def test_every_refusal_reads_the_same(database: Database):
     with database.write() as session:
         identity.create_user(session, name="gone", password=RIGHT, role=Role.READER, now=NOW)
-        identity.disable_user(session, name="gone")
+        users.update(session, users.named(session, "gone"), {"is_enabled": False}, now=NOW)
     said = set()
     for name, password in [
         ("admin", WRONG),
@@ -172,17 +200,19 @@ def test_every_refusal_reads_the_same(database: Database):
 
 
 def test_an_unknown_name_takes_as_long_as_a_wrong_password(database: Database, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(identity, "_HASHER", REAL)
-    identity._nobody.cache_clear()
+    monkeypatch.setattr(passwords, "_HASHER", REAL)
+    passwords.nobody.cache_clear()
     with database.write() as session:
         identity.create_user(session, name="known", password=RIGHT, role=Role.READER, now=NOW)
+
+    patient = tokens(database, policy=Policy(lockout_failures=1000))
 
     def cost(name: str) -> float:
         spent = []
         for _ in range(5):
             begin = time.thread_time()  # the work done, so that a busy machine does not decide
             with pytest.raises(LoginRefused):
-                identity.login(database, name=name, password=WRONG, now=NOW, policy=Policy(lockout_failures=1000))
+                identity.login(patient, name=name, password=WRONG)
             spent.append(time.thread_time() - begin)
         return min(spent)
 
@@ -209,8 +239,7 @@ def test_one_password_however_it_is_typed(database: Database):
 
 def test_changing_the_password_ends_every_session(database: Database):
     one, two = login(database), login(database)
-    with database.write() as session:
-        identity.change_password(session, actor=one.actor, old=RIGHT, new="another horse")
+    change_password(database, one.actor, RIGHT, "another horse")
     for granted in (one, two):
         with pytest.raises(TokenRefused):
             who(database, granted.token)
@@ -222,8 +251,8 @@ def test_changing_the_password_ends_every_session(database: Database):
 def test_changing_needs_the_old_one_and_a_new_one(database: Database):
     actor = login(database).actor
     for old, new in [(WRONG, "another horse"), (RIGHT, RIGHT), (RIGHT, "short"), ("x" * 5000, "another horse")]:
-        with pytest.raises(Invalid), database.write() as session:
-            identity.change_password(session, actor=actor, old=old, new=new)
+        with pytest.raises(Invalid):
+            change_password(database, actor, old, new)
     assert login(database)
 
 
@@ -237,12 +266,10 @@ def test_disabling_ends_every_session_at_once(database: Database):
     with database.write() as session:
         identity.create_user(session, name="bob", password=RIGHT, role=Role.MEMBER, now=NOW)
     token = login(database, name="bob").token
-    with database.write() as session:
-        identity.disable_user(session, name="bob")
+    set_enabled(database, "bob", is_enabled=False)
     with pytest.raises(TokenRefused):
         who(database, token)
-    with database.write() as session:
-        identity.enable_user(session, name="bob")
+    set_enabled(database, "bob", is_enabled=True)
     with pytest.raises(TokenRefused):
         who(database, token)
     assert login(database, name="bob")
@@ -253,15 +280,18 @@ def test_a_role_change_counts_for_the_next_request(database: Database):
         identity.create_user(session, name="bob", password=RIGHT, role=Role.MEMBER, now=NOW)
     token = login(database, name="bob").token
     with database.write() as session:
-        identity.set_role(session, name="bob", role=Role.READER)
+        grants.give_on_system(session, users.named(session, "bob"), Role.READER)
     assert who(database, token).role is Role.READER
 
 
 def test_the_last_administrator_stays(database: Database):
-    with database.write() as session, pytest.raises(LastAdmin):
-        identity.disable_user(session, name="admin")
-    with database.write() as session, pytest.raises(LastAdmin):
-        identity.set_role(session, name="admin", role=Role.MEMBER)
+    with pytest.raises(LastAdmin):
+        set_enabled(database, "admin", is_enabled=False)
+    with pytest.raises(LastAdmin), database.write() as session:
+        grants.give_on_system(session, users.named(session, "admin"), Role.MEMBER)
+    with pytest.raises(LastAdmin), database.write() as session:
+        users.remove(session, users.named(session, "admin"))
+    assert login(database).actor.role is Role.ADMIN
 
 
 def test_names_are_unique_and_well_formed(database: Database):
@@ -269,15 +299,16 @@ def test_names_are_unique_and_well_formed(database: Database):
         with database.write() as session, pytest.raises(error):
             identity.create_user(session, name=name, password=RIGHT, role=Role.READER, now=NOW)
     with database.write() as session, pytest.raises(NotFound):
-        identity.disable_user(session, name="nobody")
+        users.named(session, "nobody")
 
 
-def test_expired_tokens_are_swept(database: Database):
-    login(database)
-    login(database, now=NOW + timedelta(hours=1))
+def test_a_revocation_is_kept_as_long_as_its_token_would_last(database: Database):
+    here = tokens(database)
     with database.write() as session:
-        assert identity.sweep_tokens(session, NOW + timedelta(hours=12)) == 1
-        assert len(session.scalars(select(Token)).all()) == 1
+        here.revoke(session, here.read(login(database).token))
+    with database.write() as session:
+        assert identity.sweep_revocations(session, NOW + timedelta(hours=12) - timedelta(seconds=1)) == 0
+        assert identity.sweep_revocations(session, NOW + timedelta(hours=12)) == 1
 
 
 def test_a_damaged_hash_is_said_and_opens_nothing(database: Database):

@@ -1,0 +1,170 @@
+"""/v3/users, and what belongs to one user: password, groups, projects."""
+
+from typing import Any
+
+from flask import Flask, Response, request
+from sqlalchemy import select
+
+from appliance.domain.access import Role
+from appliance.domain.errors import Invalid
+from appliance.http.context import Context
+from appliance.http.json_body import reply
+from appliance.http.keystone import present
+from appliance.http.keystone.policy import demand, domain, may_change_user, may_see_user, maybe, site
+from appliance.http.keystone.wire import (
+    V3,
+    Ask,
+    Given,
+    Listing,
+    Route,
+    collection,
+    envelope,
+    find_rows,
+    matching_id,
+    no_content,
+)
+from appliance.models.identity import DEFAULT_DOMAIN, Group, Membership, User
+from appliance.services import identity
+from appliance.services.identity import Caller, domains, passwords, rights, sign_in, users
+
+OPTIONS: dict[str, type] = {
+    "ignore_lockout_failure_attempts": bool,
+    "ignore_password_expiry": bool,
+    "lock_password": bool,
+}
+_LISTING = Listing(
+    model=User,
+    columns={
+        "name": User.name, "domain_id": User.domain_id, "enabled": User.is_enabled, "id": User.uuid,
+        "default_project_id": User.default_project_id,
+    },
+    order=(User.name, User.uuid),
+)  # fmt: skip
+
+
+def install(app: Flask, context: Context) -> None:
+    """A password that has expired is changed without a token: the old one proves who asks."""
+    app.add_url_rule(
+        f"{V3}/users/<user_id>/password", "keystone_password", lambda user_id: _password(context, user_id),
+        methods=["POST"],
+    )  # fmt: skip
+
+
+def _password(context: Context, user_id: str) -> Response:
+    body = envelope("user")
+    old, new = body.get("original_password"), body.get("password")
+    if not isinstance(old, str) or not isinstance(new, str):
+        raise Invalid("'original_password' and 'password' are required properties")
+    row_id = sign_in.whose_password(context.tokens, user_id, old, source=request.remote_addr or "")
+    rules, now = context.tokens.policy.passwords, context.clock()
+    identity.change_own_password(context.database, rules, user_id=row_id, old=old, new=new, now=now)
+    return no_content()
+
+
+def _list(ask: Ask) -> Response:
+    scope = ask.actor.domain_id
+    demand(site(ask.actor, Role.READER) or domain(ask.actor, scope, Role.READER), "list_users")
+    where = [] if scope is None else [User.domain_id == scope]
+    rows, more = find_rows(ask, _LISTING, *where)
+    return collection(ask, "users", [present.user(ask, row) for row in rows], "users", more=more)
+
+
+def _show(ask: Ask, user_id: str) -> Response:
+    demand(may_see_user(ask.actor, maybe(lambda: users.fetch(ask.session, user_id))), "get_user")
+    return reply({"user": present.user(ask, users.fetch(ask.session, user_id))})
+
+
+def _hashed(context: Context, _caller: Caller) -> str | None:
+    """The hash of the password in the body, made before any transaction; None when there is none."""
+    given = envelope("user").get("password")
+    if given is None:
+        return None
+    if not isinstance(given, str):
+        raise Invalid("Invalid input for field 'password': a text")
+    context.tokens.policy.passwords.check(given)
+    with passwords.one_login():
+        return passwords.hash_password(given)
+
+
+def _read(ask: Ask, body: dict[str, Any], *, is_new: bool) -> Given:
+    given = Given(body)
+    given.name(255, required=is_new)
+    given.flag("enabled", "is_enabled")
+    given.reference("default_project_id")
+    given.options(OPTIONS)
+    for ignored in ("domain_id", "password", "password_expires_at", "federated"):
+        given.take(ignored)
+    given.rest()
+    if "password" in body:
+        given.columns["password_hash"] = ask.prepared
+    return given
+
+
+def _create(ask: Ask) -> Response:
+    body = envelope("user")
+    given = _read(ask, body, is_new=True)
+    domain_id = body.get("domain_id") or ask.actor.domain_id or _own_domain(ask)
+    demand(site(ask.actor, Role.ADMIN) or domain(ask.actor, domain_id, Role.MANAGER), "create_user")
+    domains.fetch(ask.session, str(domain_id))
+    name = given.columns.pop("name")
+    row = users.create(ask.session, domain_id=domain_id, name=name, now=ask.now, columns=given.columns)
+    return reply({"user": present.user(ask, row)}, 201)
+
+
+def _own_domain(ask: Ask) -> str:
+    """Where a project's token is at home; the default domain for the system's."""
+    return ask.actor.user_domain_id if ask.actor.project_id else DEFAULT_DOMAIN
+
+
+def _update(ask: Ask, user_id: str) -> Response:
+    body = envelope("user")
+    row = maybe(lambda: users.fetch(ask.session, user_id))
+    demand(may_change_user(ask.session, ask.actor, row), "update_user")
+    user = users.fetch(ask.session, user_id)
+    matching_id(body, user_id)
+    if body.get("domain_id", user.domain_id) != user.domain_id:
+        raise Invalid("Cannot change Domain ID")
+    given = _read(ask, body, is_new=False)
+    if "options" in given.columns:
+        given.columns["options"] = {**user.options, **given.columns["options"]}
+    users.update(ask.session, user, given.columns, now=ask.now)
+    return reply({"user": present.user(ask, user)})
+
+
+def _delete(ask: Ask, user_id: str) -> Response:
+    row = maybe(lambda: users.fetch(ask.session, user_id))
+    demand(may_change_user(ask.session, ask.actor, row), "delete_user")
+    users.remove(ask.session, users.fetch(ask.session, user_id))
+    return no_content()
+
+
+def _groups(ask: Ask, user_id: str) -> Response:
+    demand(may_see_user(ask.actor, maybe(lambda: users.fetch(ask.session, user_id))), "list_groups_for_user")
+    user = users.fetch(ask.session, user_id)
+    mine = select(Membership.group_id).where(Membership.user_id == user.id)
+    listing = Listing(model=Group, columns={"name": Group.name}, order=(Group.name, Group.id))
+    rows, more = find_rows(ask, listing, Group.id.in_(mine))
+    return collection(ask, "groups", [present.group(ask, row) for row in rows], f"users/{user_id}/groups", more=more)
+
+
+def _projects(ask: Ask, user_id: str) -> Response:
+    demand(may_see_user(ask.actor, maybe(lambda: users.fetch(ask.session, user_id))), "list_user_projects")
+    rows = rights.projects_of(ask.session, users.fetch(ask.session, user_id))
+    name, home = request.args.get("name"), request.args.get("domain_id")
+    shown = [
+        present.project(ask, row)
+        for row in rows
+        if (name is None or row.name == name) and (home is None or row.domain_id == home)
+    ]
+    return collection(ask, "projects", shown, f"users/{user_id}/projects")
+
+
+ROUTES = [
+    Route(method="GET", rule="/users", view=_list),
+    Route(method="POST", rule="/users", view=_create, prepare=_hashed),
+    Route(method="GET", rule="/users/<user_id>", view=_show),
+    Route(method="PATCH", rule="/users/<user_id>", view=_update, prepare=_hashed),
+    Route(method="DELETE", rule="/users/<user_id>", view=_delete),
+    Route(method="GET", rule="/users/<user_id>/groups", view=_groups),
+    Route(method="GET", rule="/users/<user_id>/projects", view=_projects),
+]

@@ -1,0 +1,1 @@
+"""BMCs that speak Redfish (DMTF DSP0266) over HTTPS."""
