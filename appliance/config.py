@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 from appliance.domain.errors import RackwrightError
+from appliance.domain.fake_hardware import NO_DELAY, Range
 from appliance.domain.values import (
     BadValue,
     Endpoint,
@@ -25,6 +26,7 @@ from appliance.domain.values import (
     boolean,
     choice,
     database_url,
+    delays,
     domain_name,
     duration,
     endpoint,
@@ -114,6 +116,29 @@ class Lifecycle:
     call_home_s: int = _key(duration(30, DAY), 1200, "call_home")
     image_writes_at_once: int = _key(whole_number(1, 10_000), 50)
     automated_clean: str = _key(choice("metadata", "shred"), "metadata")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fake:
+    """How long things take on hardware that is not there; a node's own driver_options come first."""
+
+    power: Range = _key(delays, NO_DELAY, "power_delay")
+    boot: Range = _key(delays, NO_DELAY, "boot_delay")
+    deploy: Range = _key(delays, NO_DELAY, "deploy_delay")
+    vendor: Range = _key(delays, NO_DELAY, "vendor_delay")
+    management: Range = _key(delays, NO_DELAY, "management_delay")
+    inspect: Range = _key(delays, NO_DELAY, "inspect_delay")
+    raid: Range = _key(delays, NO_DELAY, "raid_delay")
+    bios: Range = _key(delays, NO_DELAY, "bios_delay")
+    storage: Range = _key(delays, NO_DELAY, "storage_delay")
+    rescue: Range = _key(delays, NO_DELAY, "rescue_delay")
+    firmware: Range = _key(delays, NO_DELAY, "firmware_delay")
+    clean: Range = _key(delays, NO_DELAY, "clean_delay")
+    service: Range = _key(delays, NO_DELAY, "service_delay")
+
+    @property
+    def delays(self) -> dict[str, Range]:
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +245,7 @@ class Config:
     netboot: Netboot = Netboot()
     bmc: Bmc = Bmc()
     lifecycle: Lifecycle = Lifecycle()
+    fake: Fake = Fake()
     identity: Identity = Identity()
     log: Log = Log()
 

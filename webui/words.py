@@ -131,15 +131,19 @@ STEPS: Mapping[str, str] = {
     "forget_instance": "take the instance's secrets away",
     "instance_gone": "take the instance away",
 }
-WORK: Mapping[str, str] = {
+_WORK = {
     "verify": "Manage",
     "inspect": "Inspect",
     "clean": "Clean",
     "deploy": "Deploy",
     "undeploy": "Undeploy",
     "adopt": "Adopt",
+    "rescue": "Rescue",
+    "unrescue": "Unrescue",
+    "service": "Service",
 }
-"""Kinds of work by the word of the button that starts them."""
+WORK: Mapping[str, str] = _WORK | {f"fake-{kind}": word for kind, word in _WORK.items()}
+"""Kinds of work by the word of the button that starts them; of hardware that is not there, by the same."""
 
 
 def share(progress: Mapping[str, Any] | None) -> float | None:

@@ -88,8 +88,9 @@ class Bmcs:
     def target(self, node: Node) -> BmcTarget:
         password = self._keys.open(node.bmc_secret, nodes.bmc_context(node)).decode() if node.bmc_secret else ""
         options = node.driver_options
-        if node.driver == "fake":  # it lives in this process's memory: after a restart it is found as it was left
-            options = {"power": "on" if node.power_state == PowerState.ON.value else "off", **options}
+        told = {PowerState.ON.value: "on", PowerState.OFF.value: "off"}.get(node.power_state or "")
+        if node.driver == "fake" and told:  # it lives in this process's memory: after a restart it is as it was left
+            options = {"power": told, **options}
         return BmcTarget(
             driver=node.driver, address=node.bmc_address or node.uuid, udp_port=node.bmc_udp_port,
             username=node.bmc_username or "", password=password, options=options,
@@ -112,7 +113,8 @@ def _resources(config: Config, keys: Vault, store: ImageStore, bmcs: Bmcs, clock
     policy = FlowPolicy(
         agent_boot_s=limits.agent_boot_s, agent_silence_s=limits.agent_lost_s, power_s=limits.power_change_s,
         inspect_s=limits.inspect_s, erase_s=limits.clean_s, write_image_s=limits.write_image_s,
-        kexec_home_s=limits.kexec_home_s, automated_clean=limits.automated_clean, call_home_s=limits.call_home_s,
+        kexec_home_s=limits.kexec_home_s, fake_delays=config.fake.delays,
+        automated_clean=limits.automated_clean, call_home_s=limits.call_home_s,
         at_once={"bmc": config.bmc.concurrency, "image_write": limits.image_writes_at_once},
     )  # fmt: skip
     return Resources(connect=bmcs.connect, make_write_params=write_params, policy=policy)
