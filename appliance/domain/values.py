@@ -122,6 +122,14 @@ def choice(*words: str) -> Reader:
     return read
 
 
+def delays(value: Any) -> tuple[float, float]:
+    """Seconds, from and to: `2`, `"2"` or `"1,5"`."""
+    found = fake_hardware.delay_range(value)
+    if found is None:
+        raise BadValue(f"{_show(value)} is no delay: write seconds such as 2, or a range such as '1,5'")
+    return found
+
+
 def regular_expression(value: Any) -> str:
     text = _text(value, "a regular expression")
     try:
@@ -138,14 +146,6 @@ def short_text(value: Any) -> str:
     if not text or len(text) > 500 or not text.isprintable():
         raise BadValue(f"{_show(value)} is not one line of at most 500 characters")
     return text
-
-
-def delays(value: Any) -> tuple[float, float]:
-    """Seconds, from and to: `2`, `"2"` or `"1,5"`."""
-    found = fake_hardware.delay_range(value)
-    if found is None:
-        raise BadValue(f"{_show(value)} is no delay: write seconds such as 2, or a range such as '1,5'")
-    return found
 
 
 def host_names(value: Any) -> tuple[str, ...]:

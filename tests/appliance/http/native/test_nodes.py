@@ -70,6 +70,8 @@ def test_no_route_answers_without_a_token(strangers, method, path):
 def test_every_route_but_log_in_names_a_permission(appliance, strangers):
     """A new route without one fails here."""
     for rule in operator_app(appliance.context).url_map.iter_rules():
+        if not rule.rule.startswith("/v1/"):  # the other faces have rules of their own
+            continue
         for method in rule.methods - {"HEAD", "OPTIONS"}:
             path = rule.rule.replace("<ref>", "x").replace("<verb>", "x").replace("<uuid>", "x")
             answer = strangers.open(path.replace("<name>", "x").replace("<mac>", "x"), method=method)
