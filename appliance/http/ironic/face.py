@@ -16,7 +16,7 @@ from flask import Flask, Response, g, request
 from appliance.domain.access import Actor, Role
 from appliance.domain.errors import NotFound
 from appliance.http import errors as refusals
-from appliance.http.auth import Callers, bearer
+from appliance.http.auth import known_caller
 from appliance.http.context import Context
 from appliance.http.ironic import (
     allocations,
@@ -76,17 +76,15 @@ class _Door:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._callers = Callers(context)
         self._origins = Origins(context.config)
 
     def serve(self, route: Route) -> Callable[..., Response]:
         def view(**arguments: Any) -> Response:
             origin = g.origin = self._origins.of_request()
-            actor = _NOBODY if route.is_open else self._callers.find(bearer())
+            actor = _NOBODY if route.is_open else known_caller(self._context).actor
             minor = g.minor = versions.negotiate(request.headers)
             if minor < route.since:
                 raise NotFound("The resource could not be found.")
-            g.actor = actor
             response = route.view(Call(self._context, actor, minor, origin + PREFIX), **arguments)
             errors.sign(response)
             return response

@@ -159,7 +159,7 @@ def _create(call: Call) -> Response:
 
 def _may_create(call: Call, body: Mapping[str, Any]) -> str | None:
     """The project that the node must belong to: that of an administrator of a project alone; None for the system's."""
-    if policy.is_site_wide(call.actor):
+    if call.actor.is_site_wide:
         call.demand(policy.SYSTEM_ADMIN, "baremetal:node:create")
         return None
     if not (call.actor.project_id and policy.has(call.actor, Role.ADMIN)):

@@ -39,19 +39,14 @@ def has(actor: Actor, role: Role | None) -> bool:
     return role is not None and role in implies(actor.role)
 
 
-def is_site_wide(actor: Actor) -> bool:
-    """Whether the actor sees all that there is, whoever owns it."""
-    return bool(getattr(actor, "is_site_wide", actor.is_system))
-
-
 def project_of(actor: Actor) -> str | None:
     """The project to which the actor's sight is limited; None for no limit, "" for an actor of no project."""
-    return None if is_site_wide(actor) else actor.project_id or ""
+    return None if actor.is_site_wide else actor.project_id or ""
 
 
 def allows(actor: Actor, rule: Rule, *, owner: str | None = None, lessee: str | None = None) -> bool:
     """Whether the actor may do what the rule guards, on a thing of this owner and this lessee."""
-    if is_site_wide(actor):
+    if actor.is_site_wide:
         return has(actor, rule.system)
     project = actor.project_id
     if not project:

@@ -1,5 +1,7 @@
 """/v1/nodes as clients of Bare Metal v1 see it."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy.event import listen
 
@@ -280,15 +282,16 @@ def test_a_list_costs_one_query_however_many_there_are(appliance, ironic):
 def projects(app, client_for, appliance, monkeypatch):
     """A client for a role on a project."""
     from appliance.domain.access import Actor
-    from appliance.http.auth import Callers
 
     known = {}
-    honest = Callers.find
-    monkeypatch.setattr(Callers, "find", lambda self, token: known.get(token) or honest(self, token))
+    honest = appliance.tokens.find
+    template = honest(appliance.token())
+    monkeypatch.setattr(appliance.tokens, "find", lambda token: known.get(token) or honest(token))
 
     def client(role, project):
         token = f"{role}-{project}"
-        known[token] = Actor(name=token, role=Role(role), user_id=1, is_system=False, project_id=project)
+        actor = Actor(name=token, role=Role(role), user_id=1, is_system=False, project_id=project)
+        known[token] = replace(template, actor=actor)
         return client_for(token)
 
     return client
