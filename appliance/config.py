@@ -21,6 +21,7 @@ from appliance.domain.fake_hardware import NO_DELAY, Range
 from appliance.domain.values import (
     BadValue,
     Endpoint,
+    Network,
     Reader,
     Secret,
     boolean,
@@ -31,6 +32,7 @@ from appliance.domain.values import (
     duration,
     endpoint,
     host_names,
+    networks,
     regular_expression,
     short_text,
     whole_number,
@@ -160,6 +162,13 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Images:
+    """trusted_networks: image URLs may point into these too, and not to public addresses alone."""
+
+    trusted_networks: tuple[Network, ...] = _key(networks, ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
     """max_mib and keep: a file is set aside at that size, and so many are kept, for each process."""
 
@@ -247,6 +256,7 @@ class Config:
     lifecycle: Lifecycle = Lifecycle()
     fake: Fake = Fake()
     identity: Identity = Identity()
+    images: Images = Images()
     log: Log = Log()
 
     @property

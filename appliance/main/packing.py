@@ -1,36 +1,41 @@
-"""Hands the image library to the image store: packing what came in, fetching from outside. Refusals become ours."""
+"""Hands the image library to the image store: packing what came in, fetching from outside."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from appliance.domain.errors import RackwrightError, StorageFull, Unavailable
-from appliance.services.image_store import ImageRefused
-from images import errors, fetch, importer, tools
+from appliance.services.image_faults import in_our_words
+from images import fetch, importer
 
 
-@contextlib.contextmanager
-def _in_our_words() -> Iterator[None]:
-    try:
-        yield
-    except errors.NoSpace as cause:
-        raise StorageFull(next_step="delete images or enlarge the disk, then import again") from cause
-    except errors.FetchFailed as cause:
-        raise Unavailable(str(cause), next_step="try again" if cause.retryable else "check the address") from cause
-    except errors.ImageError as cause:
-        raise ImageRefused(str(cause)) from cause
-    except (tools.ToolFailed, tools.ToolMissing) as cause:
-        raise RackwrightError(str(cause), next_step="rackwright doctor") from cause
-
-
-def pack_image(source: Path, into: Path, *, sha256: str) -> importer.Prepared:
+def pack_image(
+    source: Path, into: Path, *, sha256: str, disk_format: str | None, container_format: str | None
+) -> importer.Prepared:
     """Look at the bytes, unfold them, pack them. Raises ImageRefused, StorageFull."""
-    with _in_our_words():
-        return importer.prepare(source, into, image_sha256=sha256)
+    with in_our_words():
+        if disk_format is None:
+            return importer.prepare(source, into, image_sha256=sha256)
+        return importer.keep(
+            source, into, disk_format=disk_format, container_format=container_format or "bare", image_sha256=sha256
+        )
 
 
-@contextlib.contextmanager
-def fetch_image(url: str) -> Iterator[fetch.Source]:
-    """The body behind a public address. Raises ImageRefused, Unavailable."""
-    with _in_our_words(), fetch.opened(url) as source:
-        yield source
+def fetcher(limits: fetch.Limits) -> Callable[[str], contextlib.AbstractContextManager[fetch.Source]]:
+    """What opens the body behind an address. It raises ImageRefused, Unavailable."""
+
+    @contextlib.contextmanager
+    def fetch_image(url: str) -> Iterator[fetch.Source]:
+        with in_our_words(), fetch.opened(url, limits=limits) as source:
+            yield source
+
+    return fetch_image
+
+
+def checker(limits: fetch.Limits) -> Callable[[str], None]:
+    """What raises ImageRefused for an address that may not be asked."""
+
+    def check_url(url: str) -> None:
+        with in_our_words():
+            fetch.check(url, limits=limits)
+
+    return check_url

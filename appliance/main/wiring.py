@@ -16,7 +16,7 @@ from appliance.flows.engine import Engine
 from appliance.flows.resources import FlowPolicy, Resources
 from appliance.http.context import Context
 from appliance.main.doctor import Doctor
-from appliance.main.packing import fetch_image, pack_image
+from appliance.main.packing import checker, fetcher, pack_image
 from appliance.models.database import Database, JsonObject, Session
 from appliance.models.flow import Flow
 from appliance.models.node import Node
@@ -32,6 +32,7 @@ from bmc.errors import BmcError
 from bmc.registry import Connections
 from bmc.sweep import sweep
 from bmc.types import BmcTarget, PowerState
+from images.fetch import Limits
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +62,11 @@ def build(config: Config, clock: Clock) -> Control:
         vault.check_canary(session, keys)
     connections = Connections()
     bmcs = Bmcs(connections, keys)
+    limits = Limits(trusted=config.images.trusted_networks)
     store = ImageStore(
-        config.places.images, database=database, vault=keys, pack=pack_image, fetch=fetch_image, clock=clock
-    )
+        config.places.images, database=database, vault=keys, pack=pack_image, fetch=fetcher(limits),
+        check=checker(limits), clock=clock, name=f"{socket.gethostname()}:{config.state}",
+    )  # fmt: skip
     tokens = identity.Tokens(database, keys, clock, _login_policy(config))
     background = Background(BACKGROUND_THREADS)
     engine = Engine(database, FLOWS, _resources(config, keys, store, bmcs, clock), clock=clock, threads=ENGINE_THREADS)

@@ -100,7 +100,7 @@ def _check_deploy(
         raise Invalid("network_data is an object as in OpenStack's network_data.json")
     hostname = names.hostname(str(spec.get("hostname") or before.get("hostname") or node.label))
     if node.provision_state in ("available", "deploy failed", "error") or is_rebuild:
-        node.instance = {"image": image.name, "image_uuid": image.uuid, "hostname": hostname, "ssh_keys": keys}
+        node.instance = {"image": image.label, "image_uuid": image.uuid, "hostname": hostname, "ssh_keys": keys}
         if "user_data" in spec or network_data is not None or not is_rebuild:
             hidden = _hidden(vault, node) if is_rebuild else {}
             if "user_data" in spec or not is_rebuild:
@@ -111,7 +111,7 @@ def _check_deploy(
                 hidden["network_data"] = network_data
             node.instance_secret = vault.seal(orjson.dumps(hidden), instance_context(node))
     session.flush()
-    return {"image": image.name, "image_uuid": image.uuid, "boot": boot}
+    return {"image": image.label, "image_uuid": image.uuid, "boot": boot}
 
 
 def instance_context(node: Node) -> str:
@@ -130,16 +130,12 @@ def _image(session: Session, node: Node, ref: object) -> Image:
     if not isinstance(ref, str) or not ref:
         raise Invalid("deploy needs an image", next_step="rackwright image list")
     image = images.fetch(session, ref)
-    if image.status != "active":
-        raise Conflict(
-            f"image {image.name} is {image.status}: {image.problem or 'it is not ready yet'}",
-            next_step="rackwright image list",
-        )
+    images.refuse_undeployable(image)
     report = session.get(Inventory, node.id)
     sizes = [disk["size_bytes"] for disk in report.report.get("disks", [])] if report else []
     if sizes and image.virtual_size_bytes and max(sizes) < image.virtual_size_bytes:
         raise Conflict(
-            f"image {image.name} is too big for {node.label}",
+            f"image {image.label} is too big for {node.label}",
             why=f"it unfolds to {image.virtual_size_bytes} bytes; the largest disk has {max(sizes)}",
             next_step="choose a smaller image or a larger disk",
         )
@@ -212,7 +208,7 @@ def write_params(
     public = {
         "stream": image.stream,
         "base_url": f"{base}/image/{image.uuid}",
-        "image": image.name,
+        "image": image.label,
         "root_device": node.properties.get("root_device") or {},
     }
     hidden = {

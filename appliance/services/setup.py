@@ -348,6 +348,9 @@ _TEMPLATE = """\
 # password_expires = "90d"   # 0 for never
 # password_history = 5       # so many, with the present one, are not taken again
 
+[images]
+# trusted_networks = []      # image URLs may point into these, e.g. ["10.20.0.0/16"]; else to public addresses only
+
 [log]
 # level = "info"             # debug | info | warning | error
 # format = "text"            # text | json
