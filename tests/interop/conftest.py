@@ -12,7 +12,7 @@ from tests.fakes.serving import Appliance
 from tests.interop import clients, demo
 from tests.interop.clients import Terminal
 
-FACES = ("/identity/v3", "/baremetal/v1", "/image/v2/schemas/image")
+FACES = ("/identity/v3", "/baremetal/v1", "/image/")
 PATIENT = {"bmc": {"deadline": "5s", "sweep_interval": "5s"}}
 
 

@@ -72,6 +72,7 @@ def command(program: str, words: list[str]) -> int:
     shell = importlib.import_module(SHELLS[program])
     sys.argv = [program, *words]
     importlib.import_module("cliff.app").App.NAME = program
+    importlib.reload(importlib.import_module("openstack.config.loader"))  # it looks at HOME and directory when imported
     try:
         code = shell.main(words)
     except SystemExit as ended:
