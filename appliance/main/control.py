@@ -22,6 +22,7 @@ from webui.site import Site
 log = logging.getLogger(__name__)
 
 INTERNAL_BODY = 4 * 1024 * 1024
+CONFIG_DRIVE_BODY = 64 * 1024 * 1024
 DOOR_GRACE_S, ENGINE_GRACE_S = 2.0, 4.0
 
 
@@ -84,10 +85,12 @@ def _operators(control: wiring.Control) -> Flask:
 
 
 def _operator_limit(method: str, path: str) -> int:
-    """Image bytes may be large, nothing else."""
+    """Image bytes may be large, and a config-drive that comes with a deploy; nothing else."""
     is_ours = path.startswith("/v1/images/") and path.endswith("/file")
     is_glance = path.startswith("/image/v2/images/") and path.endswith(("/file", "/stage"))
     is_upload = method == "PUT" and (is_ours or is_glance)
+    if path.startswith("/baremetal/v1/nodes/") and path.rstrip("/").endswith("/states/provision"):
+        return CONFIG_DRIVE_BODY
     return image_store.MAX_UPLOAD if is_upload else BODY_BYTES
 
 

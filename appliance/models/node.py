@@ -97,6 +97,7 @@ class Node(Model):
     instance_name: Mapped[str | None] = mapped_column(String(255), index=True)
     wishes: Mapped[JsonObject] = mapped_column(default=dict)
     interfaces: Mapped[JsonObject] = mapped_column(default=dict)
+    target_raid: Mapped[JsonObject] = mapped_column(default=dict)
     hidden: Mapped[bytes | None] = mapped_column(LargeBinary)
     traits: Mapped[list[Any]] = mapped_column(default=list)
     vifs: Mapped[list[Any]] = mapped_column(default=list)

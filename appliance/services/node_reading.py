@@ -21,7 +21,7 @@ from appliance.models.node import Node
 
 JSON_COLUMNS = frozenset(
     {"driver_options", "failure", "instance", "interfaces", "extra", "properties", "wishes", "traits", "vifs",
-     "network_data"}
+     "network_data", "target_raid"}
 )  # fmt: skip
 
 _JOINS: Mapping[str, tuple[tuple[Any, ColumnElement[bool]], ...]] = {

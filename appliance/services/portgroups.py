@@ -46,7 +46,7 @@ def change(
         nodes.refuse_held(session, node, "its port groups cannot change now")
         if members:
             raise Invalid(f"portgroup {group.uuid} has ports; it cannot move to another node")
-        group.node_id = node.id
+        group.node = node
     if changes.get("standalone_ports_supported") is False and any(port.is_pxe for port in members):
         raise Conflict(
             "standalone_ports_supported can not be set to False, because the port group "

@@ -66,7 +66,7 @@ def change(session: Session, port: Port, changes: dict[str, Any], *, node: Node,
         raise Invalid("physical_network cannot be changed while the port belongs to a portgroup.")
     apply(port, changes)
     if node.id != port.node_id:
-        port.node_id = node.id
+        port.node = node
     _refuse_unfit(port, node)
     port.updated_at = now
     keep(session, f"A port with MAC address {port.mac} already exists.")

@@ -121,7 +121,7 @@ def _create(call: Call) -> Response:
 
 def _authorize(call: Call, wish: dict[str, Any]) -> None:
     """A project's claim is its own. Who may not name another owner is told so."""
-    if policy.is_site_wide(call.actor):
+    if call.actor.is_site_wide:
         call.demand(policy.SYSTEM_MEMBER, "baremetal:allocation:create")
         return
     mine = call.actor.project_id

@@ -3,7 +3,7 @@
 from flask import Response
 from sqlalchemy import select
 
-from appliance.http.ironic import pages, policy, readers, shelf
+from appliance.http.ironic import nodes, pages, policy, readers, shelf
 from appliance.http.ironic.call import Call, Route
 from appliance.http.ironic.kinds import Attribute, Kind
 from appliance.http.json_body import nothing
@@ -32,6 +32,14 @@ def routes() -> list[Route]:
         Route(method="GET", path="/chassis/detail", view=lambda call: _list(call, is_detail=True)),
         Route(method="POST", path="/chassis", view=_create),
         Route(method="GET", path="/chassis/<ident>", view=_show),
+        Route(
+            method="GET", path="/chassis/<ident>/nodes", view=lambda call, ident: _nodes(call, ident, is_detail=False)
+        ),
+        Route(
+            method="GET",
+            path="/chassis/<ident>/nodes/detail",
+            view=lambda call, ident: _nodes(call, ident, is_detail=True),
+        ),
         Route(method="PATCH", path="/chassis/<ident>", view=_change),
         Route(method="DELETE", path="/chassis/<ident>", view=_delete),
     ]
@@ -49,6 +57,13 @@ def _show(call: Call, ident: str) -> Response:
     call.demand(policy.SYSTEM_READER, "baremetal:chassis:get")
     with call.context.database.read() as session:
         return shelf.one(call, KIND, chassis.fetch(session, ident))
+
+
+def _nodes(call: Call, ident: str, *, is_detail: bool) -> Response:
+    call.demand(policy.SYSTEM_READER, "baremetal:chassis:get")
+    with call.context.database.read() as session:
+        uuid = chassis.fetch(session, ident).uuid
+    return nodes.of_chassis(call, uuid, is_detail=is_detail)
 
 
 def _create(call: Call) -> Response:

@@ -6,10 +6,9 @@ from flask import Response
 from sqlalchemy import select
 
 from appliance.domain import step_input, traits
-from appliance.http.ironic import pages, policy, readers, shelf
+from appliance.http.ironic import pages, policy, readers, secrets_masked, shelf
 from appliance.http.ironic.call import Call, Route
 from appliance.http.ironic.kinds import Attribute, Kind
-from appliance.http.ironic.secrets_masked import hidden
 from appliance.http.json_body import nothing
 from appliance.models.deploy_template import DeployTemplate
 from appliance.services import deploy_templates
@@ -18,7 +17,12 @@ SINCE = 55
 
 
 def _steps(row: Any) -> Any:
-    return [{**step, "args": hidden(step["args"])} for step in row.steps]
+    return [{**step, "args": secrets_masked.hidden(step["args"])} for step in row.steps]
+
+
+def _read_steps(name: str, value: Any) -> Any:
+    secrets_masked.refuse_masks(name, value)
+    return readers.checked(step_input.template_steps)(name, value)
 
 
 KIND = Kind(
@@ -27,7 +31,7 @@ KIND = Kind(
     attributes={
         "uuid": Attribute(read=readers.uuid, is_fixed=True),
         "name": Attribute(read=readers.checked(traits.trait)),
-        "steps": Attribute(read=readers.checked(step_input.template_steps), get=_steps),
+        "steps": Attribute(read=_read_steps, get=_steps, is_masked=True),
         "extra": Attribute(read=readers.mapping),
     },
     sortable={

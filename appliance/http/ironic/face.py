@@ -7,6 +7,7 @@ ironic.errors.BadRequest, ironic.versions.NotAcceptable) is said in this face's 
 version headers are done here, for every route alike.
 """
 
+import threading
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -26,12 +27,19 @@ from appliance.http.ironic import (
     drivers,
     errors,
     inspection_rules,
+    management,
+    node_absent,
+    node_past,
+    node_traits,
     nodes,
     portgroups,
     ports,
+    provision,
     roots,
     runbooks,
+    states,
     versions,
+    vifs,
     volumes,
 )
 from appliance.http.ironic.address import Origins
@@ -39,7 +47,8 @@ from appliance.http.ironic.call import Call, Route
 
 PREFIX = "/baremetal"
 MODULES: tuple[ModuleType, ...] = (
-    nodes, ports, portgroups, chassis, drivers, conductors, volumes, allocations, deploy_templates, runbooks,
+    nodes, states, provision, management, node_traits, vifs, node_absent, node_past,
+    ports, portgroups, chassis, drivers, conductors, volumes, allocations, deploy_templates, runbooks,
     inspection_rules,
 )  # fmt: skip
 RESOURCES: dict[str, int] = {
@@ -77,6 +86,8 @@ class _Door:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._origins = Origins(context.config)
+        # A rack of dead BMCs takes a quarter of the door's threads at most.
+        self._places = threading.BoundedSemaphore(max(1, context.config.api.threads // 4))
 
     def serve(self, route: Route) -> Callable[..., Response]:
         def view(**arguments: Any) -> Response:
@@ -85,7 +96,7 @@ class _Door:
             minor = g.minor = versions.negotiate(request.headers)
             if minor < route.since:
                 raise NotFound("The resource could not be found.")
-            response = route.view(Call(self._context, actor, minor, origin + PREFIX), **arguments)
+            response = route.view(Call(self._context, actor, minor, origin + PREFIX, self._places), **arguments)
             errors.sign(response)
             return response
 

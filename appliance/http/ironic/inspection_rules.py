@@ -44,10 +44,12 @@ KIND = Kind(
         "uuid": Attribute(read=readers.uuid, is_fixed=True),
         "description": Attribute(read=readers.text(255)),
         "actions": Attribute(
-            read=readers.checked(rules.actions), get=lambda row: None if row.sensitive else row.actions
+            read=readers.checked(rules.actions), get=lambda row: None if row.sensitive else row.actions,
+            is_masked=True,
         ),
         "conditions": Attribute(
-            read=readers.checked(_conditions), get=lambda row: None if row.sensitive else row.conditions
+            read=readers.checked(_conditions), get=lambda row: None if row.sensitive else row.conditions,
+            is_masked=True,
         ),
         "phase": Attribute(read=_phase),
         "priority": Attribute(read=_priority),

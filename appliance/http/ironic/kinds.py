@@ -21,13 +21,15 @@ _GONE = object()
 class Attribute:
     """column: of the row, when it has another name there. read: None for what is only shown.
 
-    get: how it is shown, when it is not the column as it stands. is_fixed: given at creation and never changed.
+    get: how it is shown, when it is not the column as it stands. is_masked: a patch works on the column all the same,
+    so that no mask comes back as a value. is_fixed: given at creation and never changed.
     """
 
     since: int = 1
     column: str = ""
     read: Reader | None = None
     get: Callable[[Any], Any] | None = None
+    is_masked: bool = False
     is_fixed: bool = False
 
 
@@ -111,7 +113,7 @@ class Kind:
                 )
             versions.require(minor, self.attributes[operation.field].since)
         touched = {operation.field for operation in operations}
-        before = {name: self._getters[name](row) for name in may_change}
+        before = {name: self._editable(name)(row) for name in may_change}
         after = patch.apply(before, operations)
         changes = {}
         for name in may_change:
@@ -120,6 +122,10 @@ class Kind:
             if name in touched and read is not None and value != before[name]:
                 changes[self.attributes[name].column or name] = read(name, value)
         return changes
+
+    def _editable(self, name: str) -> Callable[[Any], Any]:
+        one = self.attributes[name]
+        return _plain(one.column or name) if one.is_masked else self._getters[name]
 
 
 def _plain(column: str) -> Callable[[Any], Any]:

@@ -105,8 +105,6 @@ def apply(session: Session, call: Call, node: Node, operations: list[Operation],
 
 def document(session: Session, node: Node) -> dict[str, Any]:
     """All that a patch may name, as clients see it."""
-    is_fake = node.driver_options.get("deploy_interface") == "fake"
-    ways = node_fields.interfaces(node.driver, node_fields.FAKE_DEPLOY if is_fake else "{}", "{}")
     chassis = session.get(Chassis, node.chassis_id) if node.chassis_id is not None else None
     shown: dict[str, Any] = {name: getattr(node, ours, None) for name, (ours, _parser) in DETAILS.items()}
     return shown | {
@@ -123,8 +121,7 @@ def document(session: Session, node: Node) -> dict[str, Any]:
         "extra": node.extra,
         "resource_class": node.resource_class,
         "maintenance": node.maintenance,
-        **ways,
-        **{f"{kind}_interface": way for kind, way in node.interfaces.items()},
+        **node_fields.ways_of(node),
     }  # fmt: skip
 
 

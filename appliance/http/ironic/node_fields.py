@@ -16,6 +16,7 @@ from sqlalchemy import Row, Select
 
 from appliance.http.ironic import driver_info, hardware
 from appliance.http.ironic.fields import Fields
+from appliance.models.node import Node
 from appliance.services import node_reading
 
 SINCE: Mapping[str, int] = {
@@ -72,6 +73,7 @@ PLAIN: Mapping[str, tuple[str, Step | None]] = {
     "parent_node": ("parent_uuid", None), "description": ("description", None),
     "allocation_uuid": ("allocation_uuid", None), "automated_clean": ("has_automated_clean", None),
     "protected": ("is_protected", None), "protected_reason": ("protected_reason", None),
+    "target_raid_config": ("target_raid", _json),
     "retired": ("is_retired", None), "retired_reason": ("retired_reason", None),
     "network_data": ("network_data", _json), "disable_power_off": ("keeps_power", None),
     "created_at": ("created_at", _time), "updated_at": ("updated_at", _time),
@@ -79,7 +81,7 @@ PLAIN: Mapping[str, tuple[str, Step | None]] = {
 """attribute -> (our column, the step that makes the attribute of it)."""
 
 CONSTANT: Mapping[str, Any] = {
-    "console_enabled": False, "raid_config": {}, "target_raid_config": {}, "secure_boot": None, "health": None,
+    "console_enabled": False, "raid_config": {}, "secure_boot": None, "health": None,
     "conductor": HOST,
 }  # fmt: skip
 """What no driver of ours can change or tell."""
@@ -250,3 +252,16 @@ def shape(names: Sequence[str], minor: int) -> Shape:
 def whole(minor: int) -> Shape:
     """Everything that a request of this version may see of a node."""
     return shape(FIELDS.every(minor), minor)
+
+
+def ways_of(node: Node) -> dict[str, str]:
+    """The ways of a loaded node: `KIND_interface` -> the way."""
+    is_fake = node.driver_options.get("deploy_interface") == "fake"
+    return {
+        **interfaces(node.driver, FAKE_DEPLOY if is_fake else "{}", "{}"),
+        **{f"{kind}_interface": way for kind, way in node.interfaces.items()},
+    }
+
+
+def way(node: Node, kind: str) -> str:
+    return ways_of(node)[f"{kind}_interface"]

@@ -1,6 +1,7 @@
 """/v1/nodes: list, show, create, change, delete. Parse, call a service, present."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from flask import Response, request
@@ -68,8 +69,16 @@ def _chosen(call: Call, wanted: str | None, *, detail: bool) -> Shape:
     return node_fields.shape(names, call.minor)
 
 
-def _page(call: Call, page: pages.Page, shape: Shape, path: str) -> Response:
-    wanted = _filter(call)
+def of_chassis(call: Call, uuid: str, *, is_detail: bool) -> Response:
+    """The list, of one chassis."""
+    page = pages.parse(call.arguments, call.minor, sortable=SORTABLE)
+    shape = node_fields.whole(call.minor) if is_detail else _chosen(call, page.fields, detail=bool(page.detail))
+    path = f"chassis/{uuid}/nodes" + ("/detail" if is_detail else "")
+    return _page(call, page, shape, path, replace(_filter(call), chassis_uuid=uuid))
+
+
+def _page(call: Call, page: pages.Page, shape: Shape, path: str, wanted: Filter | None = None) -> Response:
+    wanted = wanted or _filter(call)
     project = wanted.visible_to
     with call.context.database.read() as session:
         rows = node_reading.listing(

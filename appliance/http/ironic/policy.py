@@ -39,6 +39,11 @@ def has(actor: Actor, role: Role | None) -> bool:
     return role is not None and role in implies(actor.role)
 
 
+def is_site_wide(actor: Actor) -> bool:
+    """Whether the actor sees all that there is, whoever owns it."""
+    return actor.is_site_wide
+
+
 def project_of(actor: Actor) -> str | None:
     """The project to which the actor's sight is limited; None for no limit, "" for an actor of no project."""
     return None if actor.is_site_wide else actor.project_id or ""

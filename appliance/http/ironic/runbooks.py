@@ -7,12 +7,11 @@ from sqlalchemy.orm import Session
 
 from appliance.domain import step_input, traits
 from appliance.domain.access import Role
-from appliance.http.ironic import pages, policy, readers, shelf
+from appliance.http.ironic import pages, policy, readers, secrets_masked, shelf
 from appliance.http.ironic.call import Call, Route
 from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.kinds import Attribute, Kind
 from appliance.http.ironic.policy import Rule
-from appliance.http.ironic.secrets_masked import hidden
 from appliance.http.json_body import nothing
 from appliance.models.runbook import Runbook
 from appliance.services import runbooks
@@ -22,7 +21,12 @@ _ADMIN = Rule(system=Role.MEMBER, owner=Role.MANAGER)
 
 
 def _steps(row: Any) -> Any:
-    return [{**step, "args": hidden(step["args"])} for step in row.steps]
+    return [{**step, "args": secrets_masked.hidden(step["args"])} for step in row.steps]
+
+
+def _read_steps(name: str, value: Any) -> Any:
+    secrets_masked.refuse_masks(name, value)
+    return readers.checked(step_input.runbook_steps)(name, value)
 
 
 KIND = Kind(
@@ -30,7 +34,7 @@ KIND = Kind(
     attributes={
         "uuid": Attribute(read=readers.uuid, is_fixed=True),
         "name": Attribute(read=readers.checked(traits.trait)),
-        "steps": Attribute(read=readers.checked(step_input.runbook_steps), get=_steps),
+        "steps": Attribute(read=_read_steps, get=_steps, is_masked=True),
         "disable_ramdisk": Attribute(read=readers.strict_flag),
         "extra": Attribute(read=readers.mapping),
         "public": Attribute(column="is_public", read=readers.strict_flag),
@@ -57,7 +61,7 @@ def _list(call: Call) -> Response:
     pages.only(call.arguments, frozenset({"project"}))
     with call.context.database.read() as session:
         query = runbooks.scoped(policy.project_of(call.actor))
-        if (project := call.arguments.get("project")) and policy.is_site_wide(call.actor):
+        if (project := call.arguments.get("project")) and call.actor.is_site_wide:
             query = query.where(Runbook.owner == project[:255])
         return shelf.listing(session, call, KIND, query)
 
@@ -73,7 +77,7 @@ def _show(call: Call, ident: str) -> Response:
 
 def _create(call: Call) -> Response:
     wish = shelf.wish(call, KIND)
-    if policy.is_site_wide(call.actor):
+    if call.actor.is_site_wide:
         call.demand(policy.SYSTEM_MEMBER, "baremetal:runbook:create")
         if wish.get("is_public"):
             wish["owner"] = None

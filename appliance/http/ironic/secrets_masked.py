@@ -55,3 +55,15 @@ def hidden(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: MASK if is_secret(str(key)) and inner else hidden(inner) for key, inner in value.items()}
     return [hidden(inner) for inner in value] if isinstance(value, list) else value
+
+
+def refuse_masks(what: str, value: Any) -> None:
+    """Raises BadRequest when a mask stands where a secret should: whoever sends it was shown it, and not the secret."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if inner == MASK and is_secret(str(key)):
+                raise BadRequest(f"{what}: {str(key)[:64]} is the mask of a secret, not a secret")
+            refuse_masks(what, inner)
+    elif isinstance(value, list):
+        for inner in value:
+            refuse_masks(what, inner)

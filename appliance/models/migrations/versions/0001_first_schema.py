@@ -337,6 +337,7 @@ def upgrade() -> None:
     sa.Column('instance_name', sa.String(length=255), nullable=True),
     sa.Column('wishes', sa.JSON(), nullable=False),
     sa.Column('interfaces', sa.JSON(), nullable=False),
+    sa.Column('target_raid', sa.JSON(), nullable=False),
     sa.Column('hidden', sa.LargeBinary(), nullable=True),
     sa.Column('traits', sa.JSON(), nullable=False),
     sa.Column('vifs', sa.JSON(), nullable=False),
