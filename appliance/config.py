@@ -17,18 +17,22 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 from appliance.domain.errors import RackwrightError
+from appliance.domain.fake_hardware import NO_DELAY, Range
 from appliance.domain.values import (
     BadValue,
     Endpoint,
+    Network,
     Reader,
     Secret,
     boolean,
     choice,
     database_url,
+    delays,
     domain_name,
     duration,
     endpoint,
     host_names,
+    networks,
     regular_expression,
     short_text,
     whole_number,
@@ -117,6 +121,29 @@ class Lifecycle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fake:
+    """How long things take on hardware that is not there; a node's own driver_options come first."""
+
+    power: Range = _key(delays, NO_DELAY, "power_delay")
+    boot: Range = _key(delays, NO_DELAY, "boot_delay")
+    deploy: Range = _key(delays, NO_DELAY, "deploy_delay")
+    vendor: Range = _key(delays, NO_DELAY, "vendor_delay")
+    management: Range = _key(delays, NO_DELAY, "management_delay")
+    inspect: Range = _key(delays, NO_DELAY, "inspect_delay")
+    raid: Range = _key(delays, NO_DELAY, "raid_delay")
+    bios: Range = _key(delays, NO_DELAY, "bios_delay")
+    storage: Range = _key(delays, NO_DELAY, "storage_delay")
+    rescue: Range = _key(delays, NO_DELAY, "rescue_delay")
+    firmware: Range = _key(delays, NO_DELAY, "firmware_delay")
+    clean: Range = _key(delays, NO_DELAY, "clean_delay")
+    service: Range = _key(delays, NO_DELAY, "service_delay")
+
+    @property
+    def delays(self) -> dict[str, Range]:
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """lockout: after so many failures in a row, an account rests for so long.
 
@@ -134,6 +161,13 @@ class Identity:
     password_regex_description: str = _key(short_text, "at least 8 characters")
     password_expires_s: int = _key(duration(0, 3650 * DAY), 90 * DAY, "password_expires")
     password_history: int = _key(whole_number(1, 24), 5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Images:
+    """trusted_networks: image URLs may point into these too, and not to public addresses alone."""
+
+    trusted_networks: tuple[Network, ...] = _key(networks, ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +256,9 @@ class Config:
     netboot: Netboot = Netboot()
     bmc: Bmc = Bmc()
     lifecycle: Lifecycle = Lifecycle()
+    fake: Fake = Fake()
     identity: Identity = Identity()
+    images: Images = Images()
     log: Log = Log()
 
     @property

@@ -1,23 +1,37 @@
-"""Bytes into a file, with their SHA-256 taken while they pass: complete and durable under its name, or not there."""
+"""Bytes into a file, with their checksums taken while they pass: complete and durable under its name, or not there.
+
+MD5 is taken because the field's image services name images by it, and protects nothing. Blocks of zeros become holes,
+so that a disk image of which little is used costs little.
+"""
 
 import contextlib
 import hashlib
 import hmac
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
-from images.errors import ChecksumMismatch, ImageRefused, no_space
+from images.errors import ChecksumMismatch, ImageRefused, TooLong, no_space
 
 CHUNK = 1024 * 1024
+_ZEROS = bytes(CHUNK)
+ALGORITHMS = ("md5", "sha256", "sha512")
+
+
+class Source(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
+    """Checksums in lower-case hexadecimal."""
+
     size_bytes: int
+    md5: str
     sha256: str
+    sha512: str
 
 
 def of(path: Path) -> str:
@@ -26,29 +40,52 @@ def of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def receive(source: BinaryIO, target: Path, *, sha256: str | None, max_bytes: int) -> Received:
-    """Copy a stream to `target`, which appears only when all is there and the checksum (if given) is right.
+def receive(
+    source: Source,
+    target: Path,
+    *,
+    max_bytes: int,
+    size_bytes: int | None = None,
+    expected: Sequence[tuple[str, str]] = (),
+) -> Received:
+    """Copy a stream to `target`, which appears only when all is there and as it was promised.
 
-    Raises ChecksumMismatch, ImageRefused if there is more than max_bytes, NoSpace; then nothing is left behind.
+    size_bytes: how much there must be, if known. expected: (algorithm, checksum in hexadecimal of either case).
+    Raises ChecksumMismatch, TooLong above max_bytes, ImageRefused, NoSpace; then nothing is left behind.
     """
     partial = target.with_name(target.name + ".part")
     with _removed_on_failure(partial), no_space():
-        digest, size = hashlib.sha256(), 0
-        with partial.open("wb") as out:
-            while chunk := source.read(CHUNK):
-                size += len(chunk)
-                if size > max_bytes:
-                    raise ImageRefused(f"the image has more than {max_bytes} bytes")
-                digest.update(chunk)
-                out.write(chunk)
-            out.flush()
-            os.fsync(out.fileno())
-        actual = digest.hexdigest()
-        if sha256 is not None and not hmac.compare_digest(sha256.strip().lower(), actual):
-            raise ChecksumMismatch(sha256, actual)
+        got = _copied(source, partial, max_bytes)
+        if size_bytes is not None and got.size_bytes != size_bytes:
+            raise ImageRefused(f"the upload broke off after {got.size_bytes} of {size_bytes} bytes")
+        for algorithm, wanted in expected:
+            actual = getattr(got, algorithm)
+            if not hmac.compare_digest(wanted.strip().lower().encode(), actual.encode()):
+                raise ChecksumMismatch(wanted, actual, algorithm=algorithm)
         partial.replace(target)
     _flush_folder(target.parent)
-    return Received(size_bytes=size, sha256=actual)
+    return got
+
+
+def _copied(source: Source, partial: Path, max_bytes: int) -> Received:
+    digests = [hashlib.md5(usedforsecurity=False), hashlib.sha256(), hashlib.sha512()]
+    size = 0
+    with partial.open("wb") as out:
+        while chunk := source.read(CHUNK):
+            size += len(chunk)
+            if size > max_bytes:
+                raise TooLong(f"the image has more than {max_bytes} bytes")
+            for digest in digests:
+                digest.update(chunk)
+            if chunk == _ZEROS[: len(chunk)]:
+                out.seek(size)
+            else:
+                out.write(chunk)
+        out.truncate(size)
+        out.flush()
+        os.fsync(out.fileno())
+    md5, sha256, sha512 = (digest.hexdigest() for digest in digests)
+    return Received(size_bytes=size, md5=md5, sha256=sha256, sha512=sha512)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,14 @@ class ImageRefused(ImageError):
         self.reason = reason
 
 
+class NoTable(ImageRefused):
+    """The image is sound, but not a disk with partitions."""
+
+
+class TooLong(ImageRefused):
+    """The image has more bytes than are allowed."""
+
+
 class Truncated(ImageError):
     """The file ended before the header that it announces."""
 
@@ -35,8 +43,9 @@ class NoSpace(ImageError):
 class ChecksumMismatch(ImageError):
     """The bytes are not those that the checksum stands for."""
 
-    def __init__(self, expected: str, actual: str) -> None:
-        super().__init__(f"sha256 is {actual}, expected {expected}")
+    def __init__(self, expected: str, actual: str, *, algorithm: str) -> None:
+        super().__init__(f"the {algorithm} is {actual}, expected {expected[:128]}")
+        self.algorithm = algorithm
         self.expected = expected
         self.actual = actual
 

@@ -12,13 +12,14 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Protocol
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
-from images.errors import FetchFailed, ImageRefused
+from images.errors import FetchFailed, ImageRefused, TooLong
 
 MAX_REDIRECTS = 3
 MAX_URL = 2048
@@ -30,11 +31,20 @@ Resolver = Callable[[str, int], list[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """allow_private: loopback, link-local and private addresses too, for an operator's own mirror."""
+    """allow_private: loopback, link-local and private addresses too. trusted: these networks too, where an operator
+    has a mirror.
+    """
 
     max_bytes: int = 64 * 1024**3
     deadline_s: float = 6 * 3600.0
     allow_private: bool = False
+    trusted: tuple[IPv4Network | IPv6Network, ...] = ()
+
+    def allow(self, address: str) -> bool:
+        if self.allow_private or is_public(address):
+            return True
+        found = ipaddress.ip_address(address.partition("%")[0])
+        return any(found in network for network in self.trusted if network.version == found.version)
 
 
 class Source(Protocol):
@@ -57,11 +67,17 @@ def is_public(text: str) -> bool:
     address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-        if address in ipaddress.ip_network("64:ff9b::/96"):  # NAT64, RFC 6052
+        if address in _NAT64:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return inner.is_global and not inner.is_multicast
+        # Whatever else holds an IPv4 address or has gone out of use (::/96, ::ffff:0:0:0/96, fec0::/10) lies outside.
+        return address in _GLOBAL_UNICAST and address.is_global
     return address.is_global and not address.is_multicast
+
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")  # RFC 4291 §2.4, and all that IANA has given out
 
 
 @contextlib.contextmanager
@@ -86,8 +102,26 @@ def opened(
             target = response.headers.get("Location")
         if not target:
             raise FetchFailed("the server redirects to nowhere", retryable=False)
-        url = urljoin(url, target)
+        was_secure, url = url.lower().startswith("https:"), urljoin(url, target)
+        if was_secure and not url.lower().startswith("https:"):
+            raise ImageRefused("the server redirects from https to an address without TLS")
     raise FetchFailed(f"the server redirects more than {MAX_REDIRECTS} times", retryable=False)
+
+
+def check(url: str, *, limits: Limits = Limits(), resolve: Resolver = addresses) -> None:
+    """May the URL be asked, as far as one can say without asking? Raises ImageRefused; FetchFailed if no name server
+    knows the name. `opened` checks again: an answer of a name server holds for one moment.
+    """
+    parts = _parsed(url)
+    _allowed(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80), limits, resolve)
+
+
+def _allowed(host: str, port: int, limits: Limits, resolve: Resolver) -> list[str]:
+    """The addresses of a host, each of which may be asked."""
+    found = resolve(host.removesuffix("."), port)
+    if not found or not all(limits.allow(item) for item in found):
+        raise ImageRefused(f"address not allowed: {host} is not on the public internet")
+    return found
 
 
 def _parsed(url: str) -> SplitResult:
@@ -110,9 +144,7 @@ def _answer(
 ) -> Iterator[urllib3.BaseHTTPResponse]:
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    found = resolve(host, port)
-    if not found or not (limits.allow_private or all(is_public(item) for item in found)):
-        raise ImageRefused(f"address not allowed: {host} is not on the public internet")
+    found = _allowed(host, port, limits, resolve)
     with _pool(parts.scheme, found[0], host, port, tls) as pool:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         try:
@@ -155,7 +187,7 @@ class _Body:
         self._left = limits.max_bytes
         announced = response.headers.get("Content-Length", "")
         if announced.isdecimal() and int(announced) > limits.max_bytes:
-            raise ImageRefused(f"the image has {announced} bytes; {limits.max_bytes} are allowed")
+            raise TooLong(f"the image has {announced} bytes; {limits.max_bytes} are allowed")
 
     def read(self, size: int = -1, /) -> bytes:
         if self._monotonic() > self._deadline:
@@ -166,7 +198,7 @@ class _Body:
             raise FetchFailed(f"the download broke off: {_short(cause)}", retryable=True) from cause
         self._left -= len(data)
         if self._left < 0:
-            raise ImageRefused("the image is longer than allowed")
+            raise TooLong("the image is longer than allowed")
         return data
 
 

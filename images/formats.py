@@ -1,57 +1,60 @@
 """What an image file really is, decided by its bytes and never by its name, its label or qemu-img (Decision 42).
 
 `detect` looks at magic numbers, `inspect` reads the header, `refusal` says why an image may not be used. All reading is
-of bounded length, so a hostile file costs nothing. Sources: qcow2: docs/interop/qcow2.rst of QEMU; VMDK: VMware's
-"Virtual Disk Format 5.0"; VDI: VirtualBox, VDICore.h; VHD: Microsoft's format specification; the others: file(1).
+of bounded length, so a hostile file costs nothing. Source of the magic numbers: file(1), and images.headers.
 """
 
 import os
-import re
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from enum import Enum
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from images.errors import ImageRefused, Truncated
+from images.headers import READERS
+from images.kinds import HEAD_BYTES, SECTOR, TAIL_BYTES, Format, ImageFacts, at
 
 GIB = 1024**3
 TIB = 1024**4
 MAX_VIRTUAL = 2 * TIB
-HEAD_BYTES = 64 * 1024
-TAIL_BYTES = 512
-MAX_TEXT = 64 * 1024
-SECTOR = 512
-
-
-class Format(Enum):
-    RAW = "raw"
-    QCOW2 = "qcow2"
-    QCOW = "qcow"
-    QED = "qed"
-    VMDK = "vmdk"
-    VDI = "vdi"
-    VHD = "vhd"
-    VHDX = "vhdx"
-    PARALLELS = "parallels"
-    DMG = "dmg"
-    ISO = "iso"
-    LUKS = "luks"
-    GZIP = "gzip"
-    XZ = "xz"
-    ZSTD = "zstd"
-    BZIP2 = "bzip2"
-    LZ4 = "lz4"
-    ZIP = "zip"
-    SEVEN_ZIP = "7z"
-    TAR = "tar"
-    ELF = "elf"
-    EMPTY = "empty"
 
 
 USABLE = frozenset({Format.RAW, Format.QCOW2})
 COMPRESSED = frozenset({Format.GZIP, Format.XZ, Format.ZSTD, Format.BZIP2, Format.LZ4, Format.ZIP, Format.SEVEN_ZIP})
+PLAIN = COMPRESSED | {Format.RAW, Format.TAR, Format.ELF, Format.EMPTY}
+"""Bytes that no program takes for a disk of another format: kernels and ramdisks are such, and nothing at all, which
+the stock command line sends when it is given no file.
+"""
+
+CONTENT: Mapping[str, frozenset[Format]] = {
+    "raw": PLAIN,
+    "gpt": frozenset({Format.RAW}),
+    "qcow2": frozenset({Format.QCOW2}),
+    "vmdk": frozenset({Format.VMDK}),
+    "vhd": frozenset({Format.VHD}),
+    "vhdx": frozenset({Format.VHDX}),
+    "vdi": frozenset({Format.VDI}),
+    "ploop": frozenset({Format.PARALLELS}),
+    "iso": frozenset({Format.ISO}),
+    "ami": PLAIN,
+    "ari": PLAIN,
+    "aki": PLAIN,
+}
+"""What the bytes may be, by the disk format that the uploader names."""
+
+CONTAINERS: Mapping[str, frozenset[Format] | None] = {
+    "bare": None,
+    "ovf": None,
+    "ami": None,
+    "ari": None,
+    "aki": None,
+    "ova": frozenset({Format.TAR}),
+    "docker": frozenset({Format.TAR}),
+    "compressed": COMPRESSED,
+}
+"""What the bytes may be, by the container format; None: as the disk format says."""
+
+DEPLOYABLE = frozenset({"raw", "gpt", "qcow2"})
 
 # (offset, bytes): every match counts, since a file that is two things at once is a trick.
 MAGIC: tuple[tuple[Format, int, bytes], ...] = (
@@ -80,22 +83,6 @@ TAIL_MAGIC = ((Format.VHD, b"conectix"), (Format.DMG, b"koly"))
 QCOW_MAGIC = b"QFI\xfb"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageFacts:
-    """virtual_size_bytes: None where the format does not say or we do not read it.
-
-    outside: files that the image refers to (backing file, data file, extents), as written in it. problems: sentences.
-    table: `gpt`, `mbr` or None, for raw only.
-    """
-
-    format: Format
-    size_bytes: int
-    virtual_size_bytes: int | None = None
-    outside: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
-    table: str | None = None
-
-
 def detect(source: Path | BinaryIO) -> Format:
     """Raises ImageRefused if the bytes are those of two formats at once."""
     with _opened(source) as file:
@@ -120,8 +107,25 @@ def inspect(source: Path | BinaryIO) -> ImageFacts:
             raise Truncated(f"the {kind.value} header is not whole") from cause
 
 
+def keep_refusal(
+    facts: ImageFacts, *, disk_format: str, container_format: str = "bare", max_virtual: int = MAX_VIRTUAL
+) -> str | None:
+    """Why the file may not even be kept and handed out as what the uploader calls it; None if it may."""
+    kind, content = facts.format, CONTENT.get(disk_format, frozenset[Format]())
+    inside = CONTAINERS.get(container_format, frozenset[Format]()) or content
+    what = disk_format if inside is content else container_format
+    checks = (
+        (kind in inside, f"format mismatch: called {what}, but the file is {kind.value}"),
+        (disk_format != "gpt" or facts.table == "gpt", "format mismatch: called gpt, but the file has no GPT"),
+        (not facts.outside, f"the image refers to another file: {', '.join(facts.outside)[:100]!r}"),
+        (not facts.problems, ", ".join(facts.problems)),
+        ((facts.virtual_size_bytes or 0) <= max_virtual, f"the disk would have more than {max_virtual} bytes"),
+    )
+    return next((sentence for is_well, sentence in checks if not is_well), None)
+
+
 def refusal(facts: ImageFacts, *, declared: str | None = None, max_virtual: int = MAX_VIRTUAL) -> str | None:
-    """Why the image may not be used; None if it may. declared: what the uploader called it."""
+    """Why the image may not be deployed; None if it may. declared: what the uploader called it."""
     virtual, kind = facts.virtual_size_bytes or 0, facts.format
     checks = (
         (declared in (None, kind.value), f"format mismatch: called {declared}, but the file is {kind.value}"),
@@ -154,15 +158,7 @@ class _opened:  # noqa: N801  (used like a function)
 
 def _ends(file: BinaryIO) -> tuple[bytes, bytes, int]:
     size = file.seek(0, os.SEEK_END)
-    return _at(file, 0, HEAD_BYTES), _at(file, max(0, size - TAIL_BYTES), TAIL_BYTES), size
-
-
-def _at(file: BinaryIO, offset: int, length: int) -> bytes:
-    """Up to length bytes from an offset that a file may have invented: nothing, if it lies outside."""
-    if not 0 <= offset < 2**63:
-        return b""
-    file.seek(offset)
-    return file.read(length)
+    return at(file, 0, HEAD_BYTES), at(file, max(0, size - TAIL_BYTES), TAIL_BYTES), size
 
 
 def _signatures(head: bytes, tail: bytes, size: int) -> set[Format]:
@@ -176,97 +172,4 @@ def _signatures(head: bytes, tail: bytes, size: int) -> set[Format]:
     return found
 
 
-QCOW2_HEADER = struct.Struct(">4sIQIIQIIQQIIQ")
-QCOW2_MORE = struct.Struct(">QQQII")
-DIRTY, CORRUPT, DATA_FILE, COMPRESSION, EXTENDED_L2 = 1, 2, 4, 8, 16
-KNOWN_INCOMPATIBLE = DIRTY | CORRUPT | DATA_FILE | COMPRESSION | EXTENDED_L2
-EXTENSION_END, EXTENSION_DATA_FILE = 0, 0x44415441
-
-
-def _qcow2(file: BinaryIO, facts: ImageFacts) -> ImageFacts:
-    head = _at(file, 0, HEAD_BYTES)
-    (_, version, backing_at, backing_length, bits, size, crypt, l1_size, l1_at, refcounts_at, *_) = (
-        QCOW2_HEADER.unpack_from(head)
-    )
-    incompatible, header_length = 0, QCOW2_HEADER.size
-    if version >= 3:
-        incompatible, _, _, _, header_length = QCOW2_MORE.unpack_from(head, QCOW2_HEADER.size)
-    outside = []
-    if backing_at or backing_length:
-        outside.append(_at(file, backing_at, min(backing_length, 1024)).decode(errors="replace") or "backing file")
-    data_file = _qcow2_extension(head, header_length, EXTENSION_DATA_FILE)
-    if incompatible & DATA_FILE or data_file is not None:
-        outside.append((data_file or b"").decode(errors="replace") or "data file")
-    checks = (
-        (version in (2, 3), f"qcow2 version {version} is not known"),
-        (not crypt, "the image is encrypted"),
-        (9 <= bits <= 21, f"clusters of 2^{bits} bytes are not allowed"),
-        (not incompatible & CORRUPT, "the image is marked as corrupt"),
-        (not incompatible & ~KNOWN_INCOMPATIBLE, "the image uses features that are not known"),
-        (header_length >= QCOW2_HEADER.size and header_length % 8 == 0, "the header has a broken length"),
-        (l1_at < facts.size_bytes and refcounts_at < facts.size_bytes, "its tables lie outside of the file"),
-        # What an L1 entry covers: a cluster of 8-byte L2 entries, each one cluster.
-        (not 9 <= bits <= 21 or l1_size * 2 ** (2 * bits - 3) >= size, "its tables are too small for its size"),
-    )
-    problems = tuple(sentence for is_well, sentence in checks if not is_well)
-    return replace(facts, virtual_size_bytes=size, outside=tuple(outside), problems=problems)
-
-
-def _qcow2_extension(head: bytes, at: int, wanted: int) -> bytes | None:
-    while at + 8 <= len(head):
-        kind, length = struct.unpack_from(">II", head, at)
-        if kind == EXTENSION_END:
-            return None
-        if kind == wanted:
-            return head[at + 8 : at + 8 + min(length, 1024)]
-        at += 8 + -(-length // 8) * 8
-    return None
-
-
-def _raw(file: BinaryIO, facts: ImageFacts) -> ImageFacts:
-    head = _at(file, 0, 2 * SECTOR)
-    table = None
-    if head[SECTOR:].startswith(b"EFI PART"):
-        table = "gpt"
-    elif head[510:512] == b"\x55\xaa" and any(head[446:510]):
-        table = "mbr"
-    return replace(facts, virtual_size_bytes=facts.size_bytes, table=table)
-
-
-EXTENT = re.compile(rb'^\s*(?:RW|RDONLY|NOACCESS)\s+\d+\s+\w+\s+"([^"]*)"', re.MULTILINE)
-PARENT = re.compile(rb'^\s*parentFileNameHint\s*=\s*"([^"]*)"', re.MULTILINE)
-
-
-def _vmdk(file: BinaryIO, facts: ImageFacts) -> ImageFacts:
-    """Extents are files; in a monolithic image the one extent is the file itself, under whatever name it had."""
-    head = _at(file, 0, HEAD_BYTES)
-    if not head.startswith(b"KDMV"):
-        names = [*EXTENT.findall(head), *PARENT.findall(head)]
-        return replace(facts, outside=_texts(names) or ("extents",))
-    _, _, _, capacity, _, text_at, text_length = struct.unpack_from("<4sIIQQQQ", head)
-    text = _at(file, text_at * SECTOR, min(text_length * SECTOR, MAX_TEXT))
-    names = [*EXTENT.findall(text)[1:], *PARENT.findall(text)]
-    return replace(facts, virtual_size_bytes=capacity * SECTOR, outside=_texts(names))
-
-
-def _vdi(file: BinaryIO, facts: ImageFacts) -> ImageFacts:
-    return replace(facts, virtual_size_bytes=struct.unpack("<Q", _at(file, 0x170, 8))[0])
-
-
-def _vhd(file: BinaryIO, facts: ImageFacts) -> ImageFacts:
-    footer = _at(file, max(0, facts.size_bytes - TAIL_BYTES), TAIL_BYTES)
-    size, kind = struct.unpack_from(">Q", footer, 48)[0], struct.unpack_from(">I", footer, 60)[0]
-    return replace(facts, virtual_size_bytes=size, outside=("parent disk",) if kind == 4 else ())
-
-
-def _texts(names: list[bytes]) -> tuple[str, ...]:
-    return tuple(name[:200].decode(errors="replace") for name in names[:16])
-
-
-READERS: dict[Format, Callable[[BinaryIO, ImageFacts], ImageFacts]] = {
-    Format.QCOW2: _qcow2,
-    Format.RAW: _raw,
-    Format.VMDK: _vmdk,
-    Format.VDI: _vdi,
-    Format.VHD: _vhd,
-}
+__all__ = ["Format", "ImageFacts", "detect", "inspect", "keep_refusal", "refusal"]

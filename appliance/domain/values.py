@@ -9,7 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from appliance.domain import fake_hardware
+
 Reader = Callable[[Any], Any]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _DURATION = re.compile(r"([0-9]{1,9})\s*(ms|s|m|h|d)\Z")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -120,6 +123,14 @@ def choice(*words: str) -> Reader:
     return read
 
 
+def delays(value: Any) -> tuple[float, float]:
+    """Seconds, from and to: `2`, `"2"` or `"1,5"`."""
+    found = fake_hardware.delay_range(value)
+    if found is None:
+        raise BadValue(f"{_show(value)} is no delay: write seconds such as 2, or a range such as '1,5'")
+    return found
+
+
 def regular_expression(value: Any) -> str:
     text = _text(value, "a regular expression")
     try:
@@ -143,6 +154,16 @@ def host_names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or len(value) > 64:
         raise BadValue(f"{_show(value)} is not a list of at most 64 names")
     return tuple(_host_name(item) for item in value)
+
+
+def networks(value: Any) -> tuple[Network, ...]:
+    """A list of networks such as "10.20.0.0/16"."""
+    if not isinstance(value, list) or len(value) > 64:
+        raise BadValue(f"{_show(value)} is not a list of at most 64 networks")
+    try:
+        return tuple(ipaddress.ip_network(_text(item, "a network")) for item in value)
+    except ValueError as cause:
+        raise BadValue(f"{cause}; a network is such as 10.20.0.0/16") from cause
 
 
 def domain_name(value: Any) -> str:

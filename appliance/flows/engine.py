@@ -1,9 +1,11 @@
-"""The step engine: finds flows that are due and has them run by a few threads. State is in the database only.
+"""The step engine: finds flows that are due and runs them. State is in the database only.
 
-Here: who runs when. Not here: what a transition writes (runner), leases (lease), SQL (models.flow_queue). One
-dispatcher thread claims, renews the lease and takes over from engines that are gone; it runs no step itself, so a slow
-BMC never costs us the lease. It sleeps until the next row is due, at most POLL_S; a commit in this process rings it
-(Database.bells), one in another process on PostgreSQL notifies it. A lost hint costs POLL_S, never a flow.
+Here: who runs when. Not here: what a transition writes (runner, transition), leases (lease), SQL (models.flow_queue).
+One dispatcher thread writes: it claims, settles what steps answered, renews the lease and takes over from engines that
+are gone. Acts run in a few other threads, so a slow BMC never costs us the lease; records run in the dispatcher's
+transactions. Flows that are ready at the same time share a commit, so it is the steps of one flow that cost a commit
+each, not those of all. The dispatcher sleeps until the next row is due, at most POLL_S; a commit in this process rings
+it (Database.bells), one in another process on PostgreSQL notifies it. A lost hint costs POLL_S, never a flow.
 """
 
 import logging
@@ -12,23 +14,25 @@ import random
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from appliance.domain.clock import Clock
+from appliance.flows.batch import Batch
 from appliance.flows.lease import Lease, SharedClock
 from appliance.flows.procedure import Procedure
 from appliance.flows.resources import Resources
-from appliance.flows.runner import Runner
+from appliance.flows.runner import Runner, Settled, Turned
 from appliance.flows.transition import line
-from appliance.models import event, flow_queue
-from appliance.models.database import Database, JsonObject, announce
+from appliance.models import flow_queue
+from appliance.models.database import Database, JsonObject
 from appliance.models.flow import TOPIC
 from appliance.models.flow_queue import Claimed
-from appliance.services import events
 
 if TYPE_CHECKING:
     from appliance.flows.listen import Listener
@@ -63,7 +67,7 @@ class Engine:
         self._database = database
         self._threads = threads
         self._sizes = dict(resources.policy.at_once)
-        self._pools = _pools_of(flows, self._sizes)
+        pools = _pools_of(flows, self._sizes)
         self.clock = SharedClock(database, clock)
         self.lease = Lease(
             database,
@@ -73,13 +77,20 @@ class Engine:
             ttl_s=worker_ttl_s,
             is_alone=database.is_sqlite if is_alone is None else is_alone,
         )
-        self._runner = Runner(database, flows, resources, clock=self.clock, lease=self.lease, chance=chance)
-        self._running: dict[int, Claimed] = {}
-        self._work: queue.SimpleQueue[Claimed | None] = queue.SimpleQueue()
+        self._runner = Runner(
+            database, flows, resources, pools=pools, clock=self.clock, lease=self.lease, chance=chance
+        )
+        self._running: set[int] = set()
+        """Ids of the flows that we own. Only the dispatcher changes it."""
+        self._ready: list[Turned] = []
+        self._back: deque[Turned | Claimed | int] = deque()
+        """From the threads to the dispatcher: to be settled, going on, or an id that is ours no more."""
+        self._work: queue.SimpleQueue[Claimed | Turned | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
-        self._alive: list[threading.Thread] = []
+        self._leaving = threading.Event()
+        self._threads_alive: list[threading.Thread] = []
+        self._dispatcher: threading.Thread | None = None
         self._listener: Listener | None = None
-        self._wants_ring = False
 
     # For a server -----------------------------------------------------------------------------------------------------
 
@@ -91,113 +102,164 @@ class Engine:
 
             self._listener = Listener(self._database.engine, self._ring)
             self._listener.start()
-        self._alive = [threading.Thread(target=self._work_loop, name=f"flow-{n}") for n in range(self._threads)]
-        self._alive.append(threading.Thread(target=self._dispatch_loop, name="flow-dispatch"))
-        for thread in self._alive:
-            thread.daemon = True
+        self._dispatcher = threading.Thread(target=self._dispatch_loop, name="flow-dispatch", daemon=True)
+        self._threads_alive = [
+            threading.Thread(target=self._work_loop, name=f"flow-{n}", daemon=True) for n in range(self._threads)
+        ]
+        for thread in (*self._threads_alive, self._dispatcher):
             thread.start()
 
     def stop(self, *, within_s: float = 30.0) -> None:
         """Claim nothing more, let running steps end, and leave. Steps still running after within_s are fenced."""
         self._stopping.set()
-        self._runner.is_stopping = True
-        self._ring()
         for _ in range(self._threads):
             self._work.put(None)
         until = time.monotonic() + within_s
-        for thread in self._alive:
+        for thread in self._threads_alive:
             thread.join(max(0.0, until - time.monotonic()))
+        self._leaving.set()  # the dispatcher settles what the last steps answered, and ends
+        self._ring()
+        if self._dispatcher is not None:
+            self._dispatcher.join(max(1.0, until - time.monotonic()))
         if self._listener is not None:
             self._listener.stop()
         self.lease.leave()
-        self._alive = []
+        self._threads_alive, self._dispatcher = [], None
 
     # For tests --------------------------------------------------------------------------------------------------------
 
     def run_until_idle(self, *, max_steps: int = 10_000) -> int:
         """Run due steps one after the other until none is due now. Returns how many were run."""
         if self.lease.worker:
-            self.lease.renew()
-            self.lease.take_over(set())
+            self.lease.renew(set())
         else:
             self._begin()
         turns = 0
         while turns < max_steps:
-            claimed = self._claim(1)
+            claimed = self._runner.settle([], lambda batch, _ended: self._claim(batch, 1)).going_on
             if not claimed:
                 return turns
-            turns += self._runner.run(claimed[0])
+            row: Claimed | None = claimed[0]
+            while row is not None:
+                row = self._run_one(row)
+                turns += 1
         raise RuntimeError(f"still busy after {max_steps} steps")
+
+    def _run_one(self, row: Claimed) -> Claimed | None:
+        turned = self._runner.act(row) if self._runner.is_act(row) else self._runner.ready(row)
+        if turned is None:
+            return None
+        settled = self._runner.settle([turned])
+        if settled.alone:
+            return self._runner.settle_alone(settled.alone[0])
+        return next(iter(settled.going_on), None)
 
     def next_due(self) -> datetime | None:
         """When the next flow wants to be looked at; None when no flow is active."""
-        with self._database.read() as session:
+        with self._database.glance() as session:
             micros = flow_queue.next_due(session)
-        return None if micros is None else _EPOCH + timedelta(microseconds=micros)
+        return None if micros is None else _time(micros)
 
     # Within -----------------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
         with self._database.write() as session:
             flow_queue.set_pools(session, self._sizes)
-        self.lease.renew()
-        self.lease.take_over(set())
+        self.lease.renew(set())
 
     def _ring(self) -> None:
         self._database.bells.ring(TOPIC)
 
     def _dispatch_loop(self) -> None:
         bells = self._database.bells
-        while not self._stopping.is_set():
+        while not self._leaving.is_set():
             seen = bells.count(TOPIC)  # before the look: what is rung from here on is not missed
             try:
                 pause_s = self._dispatch()
             except SQLAlchemyError:
                 log.exception("the database does not answer; next try in %.0f s", POLL_S)
                 pause_s = POLL_S
-            bells.wait(TOPIC, seen=seen, timeout_s=pause_s)
+            if pause_s > 0:
+                bells.wait(TOPIC, seen=seen, timeout_s=pause_s)
+        if self._collect():
+            for turned in self._runner.settle(self._ready).alone:
+                self._runner.settle_alone(turned)
 
     def _dispatch(self) -> float:
         """One look. Returns seconds until the next one is needed, if nobody rings."""
         if self.lease.is_due:
-            self.lease.renew()
-            self.lease.take_over(set(self._running))
+            self.lease.renew(self._running)
+        is_ready = self._collect()
         free = self._threads - len(self._running)
-        if free <= 0 or not self.lease.is_fresh:
-            self._wants_ring = True
-            return POLL_S
-        due_at = self.next_due()
-        now = self.clock()
-        if due_at is None or due_at > now:
-            return POLL_S if due_at is None else min(POLL_S, (due_at - now).total_seconds())
-        claimed = self._claim(free)
-        for row in claimed:
-            self._running[row.id] = row
-            self._work.put(row)
-        # More may be due than there was room for: whoever finishes rings.
-        self._wants_ring = True
-        return POLL_S if not claimed or len(claimed) == free else 0.0
+        may_claim = self.lease.is_fresh and not self._stopping.is_set()
+        if not is_ready:
+            if free <= 0 or not may_claim:
+                return POLL_S  # whoever finishes rings
+            due_at, now = self.next_due(), self.clock()
+            if due_at is None or due_at > now:
+                return POLL_S if due_at is None else min(POLL_S, (due_at - now).total_seconds())
+        turns, self._ready = self._ready, []
+        settled = self._runner.settle(turns, partial(self._claim_due, free) if may_claim else None)
+        self._sort(settled)
+        return 0.0 if turns or settled.going_on else POLL_S
 
-    def _claim(self, limit: int) -> list[Claimed]:
+    def _collect(self) -> bool:
+        """Take what the threads gave back. True when something wants a transaction."""
+        while self._back:
+            match self._back.popleft():
+                case Turned() as turned:
+                    self._ready.append(turned)
+                case Claimed() as row:
+                    self._go_on(row)
+                case flow_id:
+                    self._running.discard(flow_id)
+        return bool(self._ready)
+
+    def _sort(self, settled: Settled) -> None:
+        self._running.difference_update(settled.ended)
+        self._running.update(row.id for row in settled.going_on)
+        self._ready += settled.later
+        for row in settled.going_on:
+            self._go_on(row)
+        for turned in settled.alone:
+            self._work.put(turned)
+
+    def _go_on(self, row: Claimed) -> None:
+        if self._stopping.is_set():
+            return  # Lease.leave frees it
+        if self._runner.is_act(row):
+            self._work.put(row)
+        else:
+            self._ready.append(self._runner.ready(row))
+
+    def _claim_due(self, free: int, batch: Batch, ended: int) -> list[Claimed]:
+        """Fill the places that are free and those that `ended` flows give up in the same transaction."""
+        due = flow_queue.next_due(batch.session) if free + ended > 0 else None
+        return [] if due is None or _time(due) > self.clock() else self._claim(batch, free + ended)
+
+    def _claim(self, batch: Batch, limit: int) -> list[Claimed]:
         now = self.clock()
-        with self._database.write() as session:
-            places = flow_queue.room(session, self._pools)
-            rows = flow_queue.claim(
-                session, worker=self.lease.worker, now=now, limit=limit, needs=self._runner.needs, places=places
-            )
-            event.record_all(session, list(_starts(rows, now)))
-            announce(session, events.TOPIC)
+        rows = flow_queue.claim(
+            batch.session, worker=self.lease.worker, now=now, limit=limit, needs=self._runner.needs, places=batch.room
+        )
+        for note in _starts(rows, now):
+            batch.note(note)
         return rows
 
     def _work_loop(self) -> None:
-        while (row := self._work.get()) is not None:
-            try:
-                self._runner.run(row)
-            finally:
-                self._running.pop(row.id, None)
-                if self._wants_ring:
-                    self._wants_ring = False
-                    self._ring()
+        while (job := self._work.get()) is not None:
+            self._back.append(self._do(job))
+            self._ring()
+
+    def _do(self, job: Claimed | Turned) -> Claimed | Turned | int:
+        if isinstance(job, Turned):
+            return self._runner.settle_alone(job) or job.row.id
+        # A flow that is not begun before the engine stops is left as it is; Lease.leave frees it.
+        return job.id if self._stopping.is_set() else self._runner.act(job) or job.id
+
+
+def _time(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)
 
 
 def _pools_of(flows: Mapping[str, Procedure], sizes: Mapping[str, int]) -> frozenset[str]:

@@ -6,7 +6,7 @@ monotonic clock, before others may take its rows; one that comes back later join
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy import text
@@ -75,8 +75,12 @@ class Lease:
     def is_due(self) -> bool:
         return self._monotonic() - self._renewed_at >= self.ttl_s / 5
 
-    def renew(self) -> None:
-        """Extend the lease, or join (again) under a new id."""
+    def renew(self, running: Collection[int]) -> None:
+        """Extend the lease, or join (again) under a new id; and take over the rows of workers that are gone.
+
+        running: ids of flows that this engine runs now.
+        """
+        freed = 0
         with self._lock:
             asked_at = self._monotonic()  # before the write: a slow commit must not make us feel safe for longer
             with self._database.write() as session:
@@ -87,22 +91,15 @@ class Lease:
                 else:
                     joined = new_uuid()
                     flow_queue.join(session, worker=joined, host=self._host, now=now, ttl_s=self.ttl_s)
+                lost = flow_queue.lost_rows(session, worker=joined, running=running, now=now, is_alone=self._is_alone)
+                if lost:
+                    freed = flow_queue.free_rows(session, rows=lost, now=now)
             if joined != self.worker:
                 log.info("worker joined id=%s host=%s", joined, self._host)
             self.worker = joined
             self._renewed_at = asked_at
-
-    def take_over(self, running: set[int]) -> int:
-        """Free the rows of workers that are gone. running: ids of flows that this engine runs now."""
-        now = self._clock()
-        with self._database.read() as session:
-            lost = flow_queue.lost_rows(session, worker=self.worker, running=running, now=now, is_alone=self._is_alone)
-        if not lost:
-            return 0
-        with self._database.write() as session:
-            freed = flow_queue.free_rows(session, rows=lost, now=now)
-        log.warning("flows taken over count=%d", freed)
-        return freed
+        if freed:
+            log.warning("flows taken over count=%d", freed)
 
     def leave(self) -> None:
         with self._lock, self._database.write() as session:

@@ -1,21 +1,20 @@
-"""Writes what a step answered: the flow's row, its events and, at a bad end, the node. One object per transaction."""
+"""What a step answered, as rows: the flow's, its events and, at a bad end, the node. One object for each answer."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
 from sqlalchemy.orm import Session
 
 from appliance.domain.steps import Again, Done, Failed, Go, KeepWaiting, Next, Wait
+from appliance.flows.batch import Batch
 from appliance.flows.endings import Ending, leave_failed
 from appliance.flows.procedure import Procedure
-from appliance.models import event, flow_queue
 from appliance.models.database import JsonObject, announce
 from appliance.models.flow import DUE_NOW, TOPIC
-from appliance.models.flow_queue import Claimed, Fenced, Needs
+from appliance.models.flow_queue import Claimed, Fenced
 from appliance.models.node import Node, lock
-from appliance.services import events
 
 _NO_WAIT: Mapping[str, object] = dict.fromkeys(
     ("payload", "wait_for", "wait_then", "wait_else", "waiting_since", "deadline")
@@ -34,23 +33,21 @@ def lock_node(session: Session, node_id: int) -> Node:
 
 @dataclass(slots=True, kw_only=True)
 class Transition:
-    """data: the flow's memory as the step left it. started_at: when the step began."""
+    """row: becomes what is written. data: the flow's memory as the step left it. started_at: when the step began.
 
-    session: Session
+    node: the flow's node, live and locked; a bad end needs it.
+    """
+
+    batch: Batch
     row: Claimed
+    node: Node | None
     procedure: Procedure | None
     now: datetime
     started_at: datetime
     data: JsonObject
-    notes: list[JsonObject] = field(default_factory=list)
 
     def apply(self, answer: Next) -> bool:
-        """True when the next step may run at once, under the same lease. Raises Fenced when the row is lost."""
-        goes_on = self._apply(answer)
-        event.record_all(self.session, self.notes)
-        return goes_on
-
-    def _apply(self, answer: Next) -> bool:
+        """True when the next step may run once this is durable, under the same lease."""
         match answer:
             case Go():
                 return self._go(answer)
@@ -61,25 +58,30 @@ class Transition:
             case Again():
                 self._again(answer)
             case Failed():
-                self._fail(answer.reason, is_abort=False)
+                self.fail(answer.reason, is_abort=False)
             case Done():
                 self._done(answer)
             case _:
                 assert_never(answer)
         if self.row.abort_reason is not None and not isinstance(answer, Failed | Done):
-            self._wake()  # asked while the step ran: the pause just written must not hide it
+            self.batch.wake(self.row)  # asked while the step ran: the pause just noted must not hide it
         return False
 
     def _move(self, **values: object) -> None:
-        flow_queue.move(self.session, self.row, now=self.now, values=values)
-        announce(self.session, events.TOPIC)
+        """The row is written so; without an owner it leaves its pool, and with another slot its old one."""
+        row, room = self.row, self.batch.room
+        self.batch.move(row, now=self.now, values=values)
+        if values.get("owner", row.owner) is None:
+            room.leave(pool=row.pool)
+        if values.get("slot", row.slot) != row.slot:
+            room.leave(slot=row.slot)
 
     def _go(self, answer: Go) -> bool:
         row = self.row
         assert self.procedure is not None
         following = self.procedure.steps[answer.step]
         wanted = following.needs
-        has_room = self._has_room(wanted)
+        has_room = self.batch.room.take(wanted, held_pool=row.pool, held_slot=row.slot)
         kept_slot = wanted.slot if has_room or wanted.slot == row.slot else None
         self._move(
             **_NO_WAIT,
@@ -96,21 +98,15 @@ class Transition:
             wake_at=DUE_NOW,
             owner=row.owner if has_room else None,
         )
+        if has_room and wanted.pool != row.pool:
+            self.batch.room.leave(pool=row.pool)
         self.note("step.done", f"{row.step} done", is_end=True)
         row.begin(following.name, now=self.now, needs=wanted, data=self.data)
         if has_room:
             self.note("step.start", f"{row.kind}: {row.step}")
         else:
-            announce(self.session, TOPIC)
+            announce(self.batch.session, TOPIC)
         return has_room
-
-    def _has_room(self, wanted: Needs) -> bool:
-        held = {self.row.pool, self.row.slot, None}
-        names = {name for name in (wanted.pool, wanted.slot) if name is not None and name not in held}
-        if not names:
-            return True
-        places = flow_queue.room(self.session, names)
-        return places.take(wanted, held_pool=self.row.pool, held_slot=self.row.slot)
 
     def _wait(self, answer: Wait) -> None:
         row = self.row
@@ -135,22 +131,13 @@ class Transition:
         limit_s = (deadline - self.now).total_seconds()
         message = f"{row.step}: waits for {answer.for_}, at most {limit_s:.0f} s; then {answer.says}"
         self.note("step.wait", message, is_end=True, more={"for": answer.for_, "limit_s": limit_s})
-        self._look_for(answer.for_)
+        self.batch.wait(row, answer.for_)
         self._ring_if_soon(answer.within_s)
 
     def _keep_waiting(self, answer: KeepWaiting) -> None:
         self._move(**_NO_OWNER, data=self.data, losses=0, wake_at=self.now + timedelta(seconds=answer.within_s))
         if self.row.wait_for is not None:
-            self._look_for(self.row.wait_for)
-
-    def _look_for(self, name: str) -> None:
-        """The signal may have come while the step ran: then the wait is over before it began."""
-        if flow_queue.has_signal(self.session, self.row, name):
-            self._wake()
-
-    def _wake(self) -> None:
-        flow_queue.wake(self.session, self.row)
-        announce(self.session, TOPIC)
+            self.batch.wait(self.row, self.row.wait_for)
 
     def _again(self, answer: Again) -> None:
         row = self.row
@@ -173,25 +160,21 @@ class Transition:
     def _ring_if_soon(self, in_s: float) -> None:
         """The dispatcher sleeps a second at most; what is due before that must be said."""
         if in_s < 1:
-            announce(self.session, TOPIC)
+            announce(self.batch.session, TOPIC)
 
     def _done(self, answer: Done) -> None:
         self._move(**_ENDED, status="done", finished_at=self.now, data=self.data, note=None)
-        flow_queue.drop_signals(self.session, self.row)
+        self.batch.end(self.row)
         self.note("step.done", f"{self.row.step} done", is_end=True)
         self.note("flow.done", answer.says or f"{self.row.kind} done")
 
     def fail(self, reason: str, *, is_abort: bool) -> None:
         """The flow ends here, and the node goes where the lifecycle table says."""
-        self._fail(reason, is_abort=is_abort)
-        event.record_all(self.session, self.notes)
-
-    def _fail(self, reason: str, *, is_abort: bool) -> None:
         row = self.row
-        node = lock_node(self.session, row.node_id)
+        assert self.node is not None
         status = "aborted" if is_abort else "failed"
         self._move(**_ENDED, status=status, finished_at=self.now, note=reason[:500])
-        flow_queue.drop_signals(self.session, row)
+        self.batch.end(row)
         if not is_abort:
             self.note("step.failed", f"{row.row_step}: {reason}", is_end=True)
         self.note(f"flow.{status}", reason)
@@ -204,12 +187,12 @@ class Transition:
             is_abort=is_abort,
             has_spoilt_disk=step is not None and step.spoils_disk,
         )
-        leave_failed(self.session, node, ending)
+        leave_failed(self.batch.session, self.node, ending)
 
     def note(self, kind: str, message: str, *, is_end: bool = False, more: JsonObject | None = None) -> None:
         """One line of the timeline. is_end: it ends what began at started_at, and says how long that took."""
         duration_s = (self.now - self.started_at).total_seconds() if is_end else None
-        self.notes.append(line(self.row, kind, message, at=self.now, duration_s=duration_s, more=more))
+        self.batch.note(line(self.row, kind, message, at=self.now, duration_s=duration_s, more=more))
 
 
 def line(

@@ -94,10 +94,10 @@ class Doctor:
         )
 
     def _images(self, session: Session) -> Iterator[dict[str, object]]:
-        names = list(session.scalars(select(Image.name).where(Image.status == "active")))
-        yield _check(
-            "images", ok=bool(names), detail=", ".join(names) or "none", nxt="rackwright image build debian-12"
-        )
+        usable = select(Image).where(Image.status == "active", Image.not_deployable.is_(None)).order_by(Image.id)
+        found = list(session.scalars(usable.limit(20)))
+        detail = ", ".join(row.label for row in found) or "none"
+        yield _check("images", ok=bool(found), detail=detail, nxt="rackwright image build debian-12")
 
     def _nodes(self, session: Session) -> Iterator[dict[str, object]]:
         faults = list(session.scalars(select(Node).where(Node.fault.is_not(None)).limit(20)))

@@ -1,36 +1,65 @@
-"""Hands the image library to the image store: packing what came in, fetching from outside. Refusals become ours."""
+"""Hands the image library to the image store: packing what came in, fetching from outside."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
-from appliance.domain.errors import RackwrightError, StorageFull, Unavailable
-from appliance.services.image_store import ImageRefused
-from images import errors, fetch, importer, tools
+from appliance.domain.errors import Invalid, Unavailable
+from appliance.services.image_faults import in_our_words
+from images import configdrive, errors, fetch, importer
+
+CONFIG_DRIVE_S = 120.0
 
 
-@contextlib.contextmanager
-def _in_our_words() -> Iterator[None]:
-    try:
-        yield
-    except errors.NoSpace as cause:
-        raise StorageFull(next_step="delete images or enlarge the disk, then import again") from cause
-    except errors.FetchFailed as cause:
-        raise Unavailable(str(cause), next_step="try again" if cause.retryable else "check the address") from cause
-    except errors.ImageError as cause:
-        raise ImageRefused(str(cause)) from cause
-    except (tools.ToolFailed, tools.ToolMissing) as cause:
-        raise RackwrightError(str(cause), next_step="rackwright doctor") from cause
-
-
-def pack_image(source: Path, into: Path, *, sha256: str) -> importer.Prepared:
+def pack_image(
+    source: Path, into: Path, *, sha256: str, disk_format: str | None, container_format: str | None
+) -> importer.Prepared:
     """Look at the bytes, unfold them, pack them. Raises ImageRefused, StorageFull."""
-    with _in_our_words():
-        return importer.prepare(source, into, image_sha256=sha256)
+    with in_our_words():
+        if disk_format is None:
+            return importer.prepare(source, into, image_sha256=sha256)
+        return importer.keep(
+            source, into, disk_format=disk_format, container_format=container_format or "bare", image_sha256=sha256
+        )
 
 
-@contextlib.contextmanager
-def fetch_image(url: str) -> Iterator[fetch.Source]:
-    """The body behind a public address. Raises ImageRefused, Unavailable."""
-    with _in_our_words(), fetch.opened(url) as source:
-        yield source
+def fetcher(limits: fetch.Limits) -> Callable[[str], contextlib.AbstractContextManager[fetch.Source]]:
+    """What opens the body behind an address. It raises ImageRefused, Unavailable."""
+
+    @contextlib.contextmanager
+    def fetch_image(url: str) -> Iterator[fetch.Source]:
+        with in_our_words(), fetch.opened(url, limits=limits) as source:
+            yield source
+
+    return fetch_image
+
+
+def checker(limits: fetch.Limits) -> Callable[[str], None]:
+    """What raises ImageRefused for an address that may not be asked."""
+
+    def check_url(url: str) -> None:
+        with in_our_words():
+            fetch.check(url, limits=limits)
+
+    return check_url
+
+
+def drive_fetcher(
+    trusted: tuple[IPv4Network | IPv6Network, ...],
+) -> Callable[[str], contextlib.AbstractContextManager[fetch.Source]]:
+    """The same for a config-drive, which is small and waited for. A flow tries again what may pass."""
+    limits = fetch.Limits(max_bytes=configdrive.MAX_DRIVE, deadline_s=CONFIG_DRIVE_S, trusted=trusted)
+
+    @contextlib.contextmanager
+    def fetch_drive(url: str) -> Iterator[fetch.Source]:
+        try:
+            with fetch.opened(url, limits=limits) as source:
+                yield source
+        except errors.FetchFailed as cause:
+            said = f"The config-drive could not be fetched: {cause}."
+            raise (Unavailable(said) if cause.retryable else Invalid(said)) from cause
+        except errors.ImageError as cause:
+            raise Invalid(f"The config-drive could not be fetched: {cause}.") from cause
+
+    return fetch_drive

@@ -1,20 +1,24 @@
 """The one door to the database: read and write transactions on SQLite or PostgreSQL.
 
-On SQLite the process that opens the database is its only writer: writes queue on an in-process lock and start with
-BEGIN IMMEDIATE, so `database is locked` never reaches a caller. On PostgreSQL the lock is a no-op and rows are locked
-by the queries that need it. Not here: models (one module per noun) and migrations.
+On SQLite the process that opens the database is its only writer: writes queue in this process, start with BEGIN
+IMMEDIATE, so `database is locked` never reaches a caller, and share a commit (models.shared_commit). On PostgreSQL
+nobody queues and rows are locked by the queries that need it. Not here: models (one module per noun) and migrations.
 """
 
+import select
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, Engine, MetaData, create_engine, event, text
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.pool import QueuePool
+
+from appliance.models.shared_commit import SharedCommit
 
 NAMING = {
     "ix": "ix_%(column_0_label)s",
@@ -68,6 +72,39 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
+def _prepare_postgresql(engine: Engine) -> None:
+    """A connection that lay in the pool is looked at before use, and none of an earlier server's is used.
+
+    A server that went away, or ended our session, has said so on the socket; a server that is well says nothing there.
+    So the look is one `poll` of this machine, where a question would cost the server's answer at each use.
+    """
+
+    @event.listens_for(engine, "checkout")
+    def _checkout(connection: Any, _record: object, _proxy: object) -> None:
+        if connection.closed or _has_news(connection.pgconn.socket):
+            raise InvalidatePoolError
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        """Set what differs from the connection's last use; by SQLAlchemy's options it would be set and reset each time.
+
+        READ COMMITTED, the default, is a snapshot for each statement; SQLite's is one for the whole transaction.
+        """
+        purpose = connection.get_execution_options().get("rackwright_look")
+        level = 3 if purpose == "snapshot" else None  # psycopg.IsolationLevel.REPEATABLE_READ
+        driver = connection.connection.driver_connection
+        if driver.isolation_level != level:
+            driver.isolation_level = level
+        if driver.autocommit != (purpose == "glance"):
+            driver.autocommit = purpose == "glance"
+
+
+def _has_news(socket: int) -> bool:
+    look = select.poll()
+    look.register(socket, select.POLLIN | select.POLLRDHUP)
+    return bool(look.poll(0))
+
+
 def make_engine(url: str) -> Engine:
     """An engine with the pragmas that the promises need.
 
@@ -84,14 +121,15 @@ def make_engine(url: str) -> Engine:
         )
         _prepare_sqlite(engine)
         return engine
-    return create_engine(
+    engine = create_engine(
         url,
         json_serializer=_json_dumps,
         json_deserializer=orjson.loads,
         pool_size=16,
         max_overflow=32,
-        pool_pre_ping=True,
     )
+    _prepare_postgresql(engine)
+    return engine
 
 
 class Bells:
@@ -137,7 +175,9 @@ class Database:
         self.bells = Bells()
         self.is_sqlite = engine.dialect.name == "sqlite"
         self._write_engine = engine.execution_options(rackwright_write=True)
-        self._writer: AbstractContextManager[object] = threading.RLock() if self.is_sqlite else nullcontext()
+        self._read_engine = engine.execution_options(rackwright_look="snapshot")
+        self._glance_engine = engine.execution_options(rackwright_look="glance")
+        self._shared = SharedCommit(self._write_engine) if self.is_sqlite else None
 
     @classmethod
     def at(cls, url: str) -> "Database":
@@ -146,18 +186,29 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A read-only look: one consistent snapshot. What was loaded stays readable after it; no change is kept."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with Session(self._read_engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def glance(self) -> Iterator[Session]:
+        """For one small question: no transaction around it, so on PostgreSQL one message instead of three."""
+        with Session(self._glance_engine, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One write transaction. Not re-entrant: pass the session on."""
-        with self._writer, Session(self._write_engine, expire_on_commit=False) as session:
+        with self._shared.write() if self._shared is not None else self._write_alone() as session:
             session.info["bells"] = self.bells
             yield session
-            session.commit()
         for call in session.info.get("after_commit", ()):
             call()
+
+    @contextmanager
+    def _write_alone(self) -> Iterator[Session]:
+        with Session(self._write_engine, expire_on_commit=False) as session:
+            yield session
+            session.commit()
 
     def dispose(self) -> None:
         self.engine.dispose()

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import cache
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ForeignKey, Index, String, Text, TextClause, bindparam, text
+from sqlalchemy import ForeignKey, Index, String, Table, Text, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from appliance.models.columns import UtcTime
@@ -35,23 +34,14 @@ class Event(Model):
 Index("ix_event_node_id_id", Event.node_id, Event.id)
 
 
-@cache
-def _insert_statement(rows: int) -> TextClause:
-    """One statement for so many events, built once."""
-    names = ("at", "node_id", "mac", "kind", "actor", "message", "data", "duration_s")
-    one = "(" + ", ".join(f":{name}_{{0}}" for name in names) + ")"
-    values = ", ".join(one.format(number) for number in range(rows))
-    typed = [
-        bindparam(f"{name}_{number}", type_=Event.__table__.c[name].type) for number in range(rows) for name in names
-    ]
-    return text(f"INSERT INTO event ({', '.join(names)}) VALUES {values}").bindparams(*typed)  # noqa: S608  (our names)
+_TABLE = cast("Table", Event.__table__)
+_INSERT = insert(_TABLE)
 
 
 def record_all(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     """Append events at once and cheaply: keys as the arguments of `record`, all of them given."""
     if rows:
-        values = {f"{name}_{number}": value for number, row in enumerate(rows) for name, value in row.items()}
-        session.connection().execute(_insert_statement(len(rows)), values)
+        session.connection().execute(_INSERT, rows)
 
 
 def record(

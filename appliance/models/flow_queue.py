@@ -1,26 +1,28 @@
-"""The worker's side of the flow table: leases, claims, transitions. One transaction each, made by the caller.
+"""The worker's side of the flow table: leases, claims, transitions. Transactions are made by the caller.
 
-Here is all the SQL of the engine (appliance.flows.engine decides, this file writes). Three rules keep it right:
-the node row is locked before the flow row (services do it in that order); each write of a claimed row names `owner` and
-`fence`, so a worker that lost its row writes nothing; a step that enters a wait looks for a stored signal after its
-update, and a signal locks the flow row before it is stored, so one of the two always sees the other.
+Here is all the SQL of the engine (appliance.flows decides, this file writes). Four rules keep it right:
+the node row is locked before the flow row (services do it in that order); a transaction over several flows waits for no
+row, it takes those that are free (`hold_free`, `lock_free`); each write of a claimed row names `owner` and `fence`, so
+a worker that lost its row writes nothing; a step that enters a wait looks for a stored signal while it holds the row,
+and a signal locks the flow row before it is stored, so one of the two always sees the other.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, cast
+from typing import cast
 
-from sqlalchemy import Select, Table, TextClause, bindparam, delete, insert, or_, select, text, update
-from sqlalchemy.orm import Session
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy import Integer, Table, TextClause, Update, bindparam, delete, insert, or_, select, text, update
+from sqlalchemy.orm import Session, lazyload
 
 from appliance.models.database import JsonObject
 from appliance.models.flow import DUE_NOW, Flow, FlowSignal, Pool, Worker
+from appliance.models.node import Node
 
 _FLOW = cast("Table", Flow.__table__)
 _SIGNAL = cast("Table", FlowSignal.__table__)
+_WORKER = cast("Table", Worker.__table__)
 # Literal, not bound: only so do both databases see that the partial indexes apply.
 _IS_FREE = text("flow.status = 'active' AND flow.owner IS NULL")
 
@@ -93,30 +95,58 @@ class Needs:
     slot: str | None = None
 
 
-@dataclass(slots=True, kw_only=True)
 class Room:
-    """How many more flows each pool and slot takes."""
+    """How many more flows each pool and slot takes, in one transaction.
 
-    pools: dict[str, int] = field(default_factory=dict)
-    slots: dict[str, int] = field(default_factory=dict)
+    Counted in the database when first asked; what this transaction changes before and after is told by `leave`, `take`.
+    """
+
+    def __init__(self, session: Session, names: Collection[str]) -> None:
+        self._session = session
+        self._names = names
+        self._is_counted = not names
+        self._pools: dict[str, int] = {}
+        self._slots: dict[str, int] = {}
+
+    def _count(self) -> None:
+        if self._is_counted:
+            return
+        self._is_counted = True
+        # The rows of the pools stay locked until the transaction ends (PostgreSQL): all of them, always in one order.
+        sizes = {row.name: row.size for row in self._session.connection().execute(_SIZES, {"names": [*self._names]})}
+        busy, held = _count(self._session, _BUSY), _count(self._session, _HELD)
+        for name, size in sizes.items():
+            self._pools[name] = self._pools.get(name, 0) + size - busy.get(name, 0)
+            self._slots[name] = self._slots.get(name, 0) + size - held.get(name, 0)
+
+    def leave(self, *, pool: str | None = None, slot: str | None = None) -> None:
+        """A flow gives these places up."""
+        if pool:
+            self._pools[pool] = self._pools.get(pool, 0) + 1
+        if slot:
+            self._slots[slot] = self._slots.get(slot, 0) + 1
 
     def take(self, needs: Needs, *, held_pool: str | None = None, held_slot: str | None = None) -> bool:
         """Take what is needed beyond what is held, all or nothing."""
         pool = needs.pool if needs.pool != held_pool else None
         slot = needs.slot if needs.slot != held_slot else None
-        if (pool and self.pools.get(pool, 0) < 1) or (slot and self.slots.get(slot, 0) < 1):
+        if pool or slot:
+            self._count()
+        if (pool and self._pools.get(pool, 0) < 1) or (slot and self._slots.get(slot, 0) < 1):
             return False
         if pool:
-            self.pools[pool] -= 1
+            self._pools[pool] -= 1
         if slot:
-            self.slots[slot] -= 1
+            self._slots[slot] -= 1
         return True
 
     def full_pools(self) -> list[str]:
-        return [name for name, places in self.pools.items() if places < 1]
+        self._count()
+        return [name for name, places in self._pools.items() if places < 1]
 
     def full_slots(self) -> list[str]:
-        return [name for name, places in self.slots.items() if places < 1]
+        self._count()
+        return [name for name, places in self._slots.items() if places < 1]
 
 
 def set_pools(session: Session, sizes: Mapping[str, int]) -> None:
@@ -135,13 +165,18 @@ def join(session: Session, *, worker: str, host: str, now: datetime, ttl_s: floa
 
 def renew(session: Session, *, worker: str, now: datetime, ttl_s: float) -> bool:
     """Extend a lease that still runs. False: it ran out, its rows may have gone to others; join with a new id."""
-    kept = session.execute(
-        update(Worker)
-        .where(Worker.id == worker, Worker.expires_at > now)
-        .values(expires_at=now + timedelta(seconds=ttl_s))
-        .returning(Worker.id)
-    ).first()
-    return kept is not None
+    until = {"of_id": worker, "of_now": now, "expires_at": now + timedelta(seconds=ttl_s)}
+    return session.connection().execute(_RENEWED, until).first() is not None
+
+
+# Built once: an idle engine asks these every few seconds, and little else.
+_RENEWED = (
+    update(_WORKER)
+    .where(_WORKER.c.id == bindparam("of_id"), _WORKER.c.expires_at > bindparam("of_now"))
+    .values(expires_at=bindparam("expires_at"))
+    .returning(_WORKER.c.id)
+)
+_OWNED = select(_FLOW.c.id, _FLOW.c.fence, _FLOW.c.owner).where(text("flow.owner IS NOT NULL"))
 
 
 def leave(session: Session, *, worker: str) -> None:
@@ -159,7 +194,7 @@ def lost_rows(
 
     is_alone: no other engine shares the database, so every other owner is gone.
     """
-    owned = session.execute(select(Flow.id, Flow.fence, Flow.owner).where(Flow.owner.is_not(None))).all()
+    owned = session.connection().execute(_OWNED).all()
     if not owned:
         return []
     alive = {worker} if is_alone else set(session.scalars(select(Worker.id).where(Worker.expires_at > now)))
@@ -193,19 +228,6 @@ def next_due(session: Session) -> int | None:
     """When the next free row is due, in microseconds since 1970; None when no row is free."""
     value = session.connection().execute(_NEXT_DUE).scalar()
     return None if value is None else int(value)
-
-
-def room(session: Session, names: Collection[str]) -> Room:
-    """Free places now in these pools and slots; their rows stay locked until the transaction ends (PostgreSQL)."""
-    if not names:
-        return Room()
-    sizes = {row.name: row.size for row in session.connection().execute(_SIZES, {"names": list(names)})}
-    busy = _count(session, _BUSY)
-    held = _count(session, _HELD)
-    return Room(
-        pools={name: size - busy.get(name, 0) for name, size in sizes.items()},
-        slots={name: size - held.get(name, 0) for name, size in sizes.items()},
-    )
 
 
 _SIZES = (
@@ -252,8 +274,9 @@ def claim(
         if places.take(wanted, held_slot=row.slot):
             row.owner = worker
             row.fence += 1
-            # A look at a wait must not give away what the wait holds.
-            row.slot = row.slot if row.timed_out else wanted.slot
+            if not row.timed_out:  # a look at a wait must not give away what the wait holds
+                places.leave(slot=row.slot if row.slot != wanted.slot else None)
+                row.slot = wanted.slot
             taken.append(row)
         else:
             _park(row)
@@ -264,16 +287,30 @@ def claim(
     return taken
 
 
+_IS_ABORTED = _FLOW.c.abort_reason.is_not(None)
+_DUE = (
+    select(*(_FLOW.c[name] for name in _READ))
+    .where(
+        _IS_FREE,
+        _FLOW.c.wake_at <= bindparam("of_now"),
+        or_(_FLOW.c.pool.is_(None), _FLOW.c.pool.not_in(bindparam("full_pools", expanding=True)), _IS_ABORTED),
+        or_(
+            _FLOW.c.slot_needed.is_(None),
+            _FLOW.c.slot_needed == _FLOW.c.slot,
+            _FLOW.c.slot_needed.not_in(bindparam("full_slots", expanding=True)),
+            _IS_ABORTED,
+        ),
+    )
+    .order_by(_FLOW.c.wake_at, _FLOW.c.id)
+    .limit(bindparam("at_most", type_=Integer))
+    .with_for_update(skip_locked=True)
+)
+
+
 def _due(session: Session, *, now: datetime, limit: int, places: Room) -> list[Claimed]:
-    statement = select(*(_FLOW.c[name] for name in _READ)).where(_IS_FREE, _FLOW.c.wake_at <= now)
-    is_aborted = _FLOW.c.abort_reason.is_not(None)
-    if full := places.full_pools():
-        statement = statement.where(or_(_FLOW.c.pool.is_(None), _FLOW.c.pool.not_in(full), is_aborted))
-    if full := places.full_slots():
-        needed = _FLOW.c.slot_needed
-        statement = statement.where(or_(needed.is_(None), needed == _FLOW.c.slot, needed.not_in(full), is_aborted))
-    statement = statement.order_by(_FLOW.c.wake_at, _FLOW.c.id).limit(limit).with_for_update(skip_locked=True)
-    return [Claimed(owner="", row_step=row.step, **dict(row)) for row in session.execute(statement).mappings()]
+    of = {"of_now": now, "at_most": limit, "full_pools": places.full_pools(), "full_slots": places.full_slots()}
+    found = session.connection().execute(_DUE, of).mappings()
+    return [Claimed(owner="", row_step=row["step"], **row) for row in found]
 
 
 def _choose_branches(session: Session, rows: list[Claimed], now: datetime) -> None:
@@ -317,31 +354,65 @@ def _new_values(row: Claimed) -> dict[str, object]:
 
 def hold(session: Session, row: Claimed) -> None:
     """Lock a claimed row and learn whether it was aborted. Raises Fenced when it is not ours any more."""
-    row.abort_reason = _reason(session, row, _OURS_LOCKED)
+    found = session.connection().execute(_OURS_LOCKED, _of(row)).first()
+    if found is None:
+        raise Fenced
+    row.abort_reason = found.abort_reason
+
+
+def hold_free(session: Session, rows: Sequence[Claimed]) -> set[int]:
+    """`hold` for those rows that are still ours and that nobody else has locked now. Returns their ids."""
+    found = session.connection().execute(_OURS_FREE, {"of_ids": [row.id for row in rows]})
+    locked = {row.id: row for row in found}
+    held: set[int] = set()
+    for row in rows:
+        now = locked.get(row.id)
+        if now is not None and (now.owner, now.fence) == (row.owner, row.fence):
+            row.abort_reason = now.abort_reason
+            held.add(row.id)
+    return held
+
+
+def lock_free(session: Session, node_ids: Collection[int]) -> dict[int, Node]:
+    """As appliance.models.node.lock, for those of several nodes that nobody else has locked now."""
+    if not node_ids:
+        return {}
+    return {node.id: node for node in session.scalars(_NODES_FREE, {"of_ids": list(node_ids)})}
 
 
 def look(session: Session, row: Claimed) -> str | None:
     """Why the flow was aborted, None if it was not. Raises Fenced as `hold` does; locks nothing."""
-    return _reason(session, row, _OURS)
-
-
-_OURS = select(_FLOW.c.abort_reason).where(
-    _FLOW.c.id == bindparam("of_id"), _FLOW.c.owner == bindparam("of_owner"), _FLOW.c.fence == bindparam("of_fence")
-)
-_OURS_LOCKED = _OURS.with_for_update()
-
-
-def _reason(session: Session, row: Claimed, statement: Select[Any]) -> str | None:
-    of = {"of_id": row.id, "of_owner": row.owner, "of_fence": row.fence}
-    found = session.connection().execute(statement, of).first()
+    found = session.connection().execute(_OURS, _of(row)).first()
     if found is None:
         raise Fenced
     reason: str | None = found.abort_reason
     return reason
 
 
+_OURS = select(_FLOW.c.abort_reason).where(
+    _FLOW.c.id == bindparam("of_id"), _FLOW.c.owner == bindparam("of_owner"), _FLOW.c.fence == bindparam("of_fence")
+)
+_OURS_LOCKED = _OURS.with_for_update()
+_OURS_FREE = (
+    select(_FLOW.c.id, _FLOW.c.owner, _FLOW.c.fence, _FLOW.c.abort_reason)
+    .where(_FLOW.c.id.in_(bindparam("of_ids", expanding=True)))
+    .with_for_update(skip_locked=True)
+)
+_NODES_FREE = (
+    select(Node)
+    .where(Node.id.in_(bindparam("of_ids", expanding=True)))
+    .with_for_update(key_share=True, skip_locked=True)
+    .options(lazyload(Node.ports))
+    .execution_options(populate_existing=True)
+)
+
+
+def _of(row: Claimed) -> dict[str, object]:
+    return {"of_id": row.id, "of_owner": row.owner, "of_fence": row.fence}
+
+
 @cache
-def _move_statement(columns: tuple[str, ...]) -> ReturningUpdate[Any]:
+def _move_statement(columns: tuple[str, ...]) -> Update:
     """Built once for each set of columns: building it anew costs more than running it."""
     return (
         update(_FLOW)
@@ -350,36 +421,43 @@ def _move_statement(columns: tuple[str, ...]) -> ReturningUpdate[Any]:
             _FLOW.c.owner == bindparam("of_owner"),
             _FLOW.c.fence == bindparam("of_fence"),
         )
-        .values({name: bindparam(name) for name in ("fence", "updated_at", *columns)})
-        .returning(_FLOW.c.abort_reason)
+        .values({name: bindparam(name) for name in columns})
     )
 
 
-def move(session: Session, row: Claimed, *, now: datetime, values: Mapping[str, object]) -> None:
-    """Write a transition of a claimed row; learns whether it was aborted meanwhile. Raises Fenced when it is lost."""
-    of = {"of_id": row.id, "of_owner": row.owner, "of_fence": row.fence, "fence": row.fence + 1, "updated_at": now}
-    done = session.connection().execute(_move_statement(tuple(values)), {**of, **values}).first()
-    if done is None:
-        raise Fenced
+def moved(row: Claimed, *, now: datetime, values: Mapping[str, object]) -> JsonObject:
+    """A transition of a claimed row, for `move_all`; the row takes its next fence."""
+    move = {**_of(row), **values, "fence": row.fence + 1, "updated_at": now}
     row.fence += 1
-    row.abort_reason = done.abort_reason
+    return move
 
 
-def has_signal(session: Session, row: Claimed, name: str) -> bool:
-    """Whether the signal came before the wait did; asked after the wait was written."""
-    return session.connection().execute(_SIGNAL_OF, {"of_id": row.id, "of_name": name}).first() is not None
+def move_all(session: Session, moves: Iterable[JsonObject]) -> None:
+    """Write transitions of rows that this transaction holds, a statement for each set of columns."""
+    alike: dict[tuple[str, ...], list[JsonObject]] = {}
+    for move in moves:
+        alike.setdefault(tuple(name for name in move if not name.startswith("of_")), []).append(move)
+    for columns, rows in alike.items():
+        session.connection().execute(_move_statement(columns), rows)
 
 
-_SIGNAL_OF = select(_SIGNAL.c.at).where(_SIGNAL.c.flow_id == bindparam("of_id"), _SIGNAL.c.name == bindparam("of_name"))
-_SIGNALS_GONE = delete(_SIGNAL).where(_SIGNAL.c.flow_id == bindparam("of_id"))
+def signalled(session: Session, waits: Mapping[int, str]) -> set[int]:
+    """Ids of those flows whose signal came before their wait did. waits: what each is about to wait for."""
+    if not waits:
+        return set()
+    found = session.connection().execute(_SIGNALS_OF, {"of_ids": list(waits)})
+    return {row.flow_id for row in found if row.name == waits[row.flow_id]}
 
 
-def wake(session: Session, row: Claimed) -> None:
-    session.execute(update(_FLOW).where(_FLOW.c.id == row.id).values(wake_at=DUE_NOW))
+_SIGNALS_OF = select(_SIGNAL.c.flow_id, _SIGNAL.c.name).where(
+    _SIGNAL.c.flow_id.in_(bindparam("of_ids", expanding=True))
+)
+_SIGNALS_GONE = delete(_SIGNAL).where(_SIGNAL.c.flow_id.in_(bindparam("of_ids", expanding=True)))
 
 
-def drop_signals(session: Session, row: Claimed) -> None:
-    session.connection().execute(_SIGNALS_GONE, {"of_id": row.id})
+def drop_signals(session: Session, flow_ids: Collection[int]) -> None:
+    if flow_ids:
+        session.connection().execute(_SIGNALS_GONE, {"of_ids": list(flow_ids)})
 
 
 def put_back(session: Session, row: Claimed, *, wake_at: datetime, note: str) -> bool:

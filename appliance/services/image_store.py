@@ -1,41 +1,49 @@
-"""The bytes of images: STATE/images/UUID/. Received to a part file, checked, packed for agents, then active.
+"""The bytes of images on their way in: received to a part file, checked, looked at, packed for agents, then active.
 
-Restart-safe: `recover` finishes or kills what a crash left between. A token lets one machine fetch one image for a day.
+Each way ends in a named state: `active`, or where an image rests that has no bytes (domain.images.resting), with the
+reason in its row. Restart-safe: `recover` finishes or ends what a crash of this appliance left between; what another
+appliance has in hand (the same database, the same folder) it does not touch.
 """
 
-import base64
-import binascii
-import errno
-import hashlib
+import contextlib
 import logging
-import os
 import shutil
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
-import orjson
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from appliance.domain.clock import Clock
-from appliance.domain.errors import Conflict, Invalid, RackwrightError, StorageFull, TooLarge, Unavailable
+from appliance.domain.errors import Conflict, RackwrightError, TooLarge
+from appliance.domain.images import COMING, MOVES, Status, resting
 from appliance.models import event
 from appliance.models.database import Database
 from appliance.models.image import Image
+from appliance.services import image_tasks
+from appliance.services.image_faults import ImageRefused, in_our_words
+from appliance.services.image_files import ImageFiles
 from appliance.services.vault import Vault
+from images import checksum
 
 log = logging.getLogger(__name__)
 
-CHUNK = 1 << 20
 MAX_UPLOAD = 64 << 30
-SCHEMA = "cloud-config.json"
-_TOKEN = "image-token"  # noqa: S105  (a vault context, not a secret)
+Promises = Sequence[tuple[str, str]]
+"""(algorithm, hexadecimal) of checksums that the bytes must have: images.checksum.ALGORITHMS."""
 
 
 class Packer(Protocol):
-    """Turns a received file into what agents fetch. Raises ImageRefused with a sentence for people."""
+    """Looks at a received file and turns it into what agents fetch. Raises ImageRefused with a sentence for people.
 
-    def __call__(self, source: Path, into: Path, *, sha256: str) -> "Packed": ...
+    disk_format, container_format: what the uploader called it; None: whatever can be deployed.
+    """
+
+    def __call__(
+        self, source: Path, into: Path, *, sha256: str, disk_format: str | None, container_format: str | None
+    ) -> "Packed": ...
 
 
 class Packed(Protocol):
@@ -43,251 +51,196 @@ class Packed(Protocol):
     def disk_format(self) -> str: ...
 
     @property
-    def virtual_size_bytes(self) -> int: ...
+    def virtual_size_bytes(self) -> int | None: ...
 
-    def to_json(self) -> dict[str, Any]: ...
+    @property
+    def not_deployable(self) -> str: ...
 
-
-class ImageRefused(Invalid):
-    """The image was refused."""
-
-    code = "image-refused"
+    def to_json(self) -> dict[str, Any] | None: ...
 
 
-class ImageStore:
-    """One per process. Calls block; run them where blocking is fine."""
+class ImageStore(ImageFiles):
+    """One per process. Calls block; run them where blocking is fine.
 
-    def __init__(self, root: Path, *, database: Database, vault: Vault, pack: Packer, fetch: Any, clock: Clock) -> None:
-        self._root, self._database, self._vault = root, database, vault
-        self._pack, self._fetch, self._clock = pack, fetch, clock
+    check: raises ImageRefused for an address that `fetch` would refuse. name: of this appliance among those that share.
+    """
+
+    def __init__(
+        self, root: Path, *, database: Database, vault: Vault, pack: Packer, fetch: Any, clock: Clock,
+        check: Callable[[str], None] = lambda _url: None, name: str = "",
+    ) -> None:  # fmt: skip
+        super().__init__(root, vault=vault, clock=clock)
+        self.name, self.check_url = name, check
+        self._database, self._pack, self._fetch = database, pack, fetch
         self._unsettled: dict[str, str] = {}
         self._coming: set[str] = set()
         """What comes in or is packed in this process: `recover` must not take it for what a crash left."""
 
-    def folder(self, uuid: str) -> Path:
-        return self._root / uuid
+    # Bytes come in ------------------------------------------------------------------------------------------------
 
-    def receive(self, uuid: str, source: BinaryIO, *, size: int | None, sha256: str | None) -> None:
-        """Stream the bytes to disk; the row goes `queued` → `saving`. On any failure the part file is removed."""
+    def receive(
+        self, uuid: str, source: checksum.Source, *, size: int | None, promises: Promises = (),
+        status: Status = Status.SAVING,
+    ) -> None:  # fmt: skip
+        """Stream the bytes to disk; the row goes `queued` → status. On any failure nothing of them is kept.
+
+        status: `saving`, and make_ready follows; or `uploading`, and they lie ready until somebody imports them.
+        """
         if size is not None and size > MAX_UPLOAD:
             raise TooLarge(f"an image is at most {MAX_UPLOAD} bytes")
+        promised = self._begin(uuid, status)
+        self._take(uuid, source, size=size, promises=[*promises, *promised])
+        if status is Status.UPLOADING:
+            self._coming.discard(uuid)
+
+    def fetch(self, uuid: str, url: str, *, promises: Promises = ()) -> None:
+        """Fetch from an outside address through the one fetcher, then make it ready. The row says `saving` already."""
+        with self._database.read() as session:
+            expected = session.scalar(select(Image.sha256).where(Image.uuid == uuid))
+        more = [("sha256", expected)] if expected else []
+        problem = "the image could not be fetched; the appliance's log has the reason"
+        with contextlib.suppress(RackwrightError):  # its row says it
+            with self._ending(uuid, problem), self._fetch(url) as source:
+                self._receive(uuid, source, size=None, promises=[*promises, *more])
+            self.make_ready(uuid)
+
+    def expect(self, uuid: str) -> None:
+        """The bytes of this image will be fetched, or made ready, by this process."""
         self._coming.add(uuid)
-        self._begin(uuid)
-        self._take(uuid, source, size=size, sha256=sha256)
 
-    def _take(self, uuid: str, source: BinaryIO, *, size: int | None, sha256: str | None) -> None:
-        folder = self.folder(uuid)
-        problem = "the upload broke off; send it again"
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            digest, got = _copy(source, folder / "upload.part", limit=MAX_UPLOAD)
-            if size is not None and got != size:
-                raise Invalid(
-                    f"the upload broke off after {got} of {size} bytes",
-                    next_step="delete the image and import it again",
-                )
-            self._received(uuid, digest, got, sha256)
-            (folder / "upload.part").replace(folder / "upload")
-            problem = ""
-        except OSError as cause:
-            fault = _storage_fault(cause)
-            problem = str(fault)
-            raise fault from cause
-        except RackwrightError as fault:
-            problem = str(fault)
-            raise
-        finally:  # also when the peer went away, which the HTTP server tells in an exception of its own
-            if problem:
-                self._discard(uuid, problem)
-
-    def _begin(self, uuid: str) -> None:
+    def _begin(self, uuid: str, status: Status) -> Promises:
+        """Claim the image for this process. Returns what its row says that the bytes must be."""
         with self._database.write() as session:
             row = session.scalar(select(Image).where(Image.uuid == uuid).with_for_update())
             if row is None:
                 raise Conflict("the image was deleted meanwhile", next_step="rackwright image list")
-            if row.status != "queued":
+            if status not in MOVES[Status(row.status)]:
                 raise Conflict(
-                    f"image {row.name} is {row.status}; its bytes cannot be sent again",
-                    next_step=f"rackwright image delete {row.name}, then import it anew",
+                    f"image {row.label} is {row.status}; its bytes cannot be sent again",
+                    next_step=f"rackwright image delete {row.label}, then import it anew",
                 )
-            row.status, row.updated_at = "saving", self._clock()
+            row.status, row.problem, row.holder, row.updated_at = status, None, self.name, self._clock()
+            self._coming.add(uuid)
+            return [("sha256", row.sha256)] if row.sha256 else []
 
-    def _received(self, uuid: str, digest: str, size: int, expected: str | None) -> None:
+    def _take(self, uuid: str, source: checksum.Source, *, size: int | None, promises: Promises) -> None:
+        with self._ending(uuid, "the upload broke off; send it again"):
+            self._receive(uuid, source, size=size, promises=promises)
+
+    def _receive(self, uuid: str, source: checksum.Source, *, size: int | None, promises: Promises) -> None:
+        with in_our_words():
+            self.folder(uuid).mkdir(mode=0o700, parents=True, exist_ok=True)
+            got = checksum.receive(
+                source, self.original(uuid), max_bytes=MAX_UPLOAD, size_bytes=size, expected=promises
+            )
         with self._database.write() as session:
             row = session.scalar(select(Image).where(Image.uuid == uuid))
             if row is None:
                 raise Conflict("the image was deleted while its bytes came in")
-            for wanted in (expected, row.sha256):
-                if wanted is not None and wanted != digest:
-                    raise ImageRefused(
-                        f"the checksum of image {row.name} differs",
-                        why=f"expected sha256 {wanted}, the {size} bytes that came have {digest}",
-                        next_step="fetch the image anew; nothing of it was kept",
-                    )
-            row.sha256, row.size_bytes, row.updated_at = digest, size, self._clock()
+            if got.size_bytes == 0 and row.disk_format is None:
+                raise ImageRefused("no bytes came", next_step="send the file")
+            row.size_bytes, row.md5, row.sha256, row.sha512 = got.size_bytes, got.md5, got.sha256, got.sha512
+            row.updated_at = self._clock()
 
-    def _sha256(self, uuid: str) -> str:
+    # And are made ready -------------------------------------------------------------------------------------------
+
+    def make_ready(self, uuid: str) -> str:
+        """Detect, inspect, pack; → `active`, or what is wrong. Repeating it after a crash starts over."""
+        try:
+            with self._ending(uuid, "the image could not be packed; the appliance's log has the reason"):
+                self._make_ready(uuid)
+        except RackwrightError as fault:
+            return str(fault)
+        return ""
+
+    def _make_ready(self, uuid: str) -> None:
         with self._database.read() as session:
-            return session.scalars(select(Image.sha256).where(Image.uuid == uuid)).one() or ""
-
-    def _kill(self, uuid: str, problem: str) -> None:
+            row = session.scalars(select(Image).where(Image.uuid == uuid)).one_or_none()
+        if row is None:
+            raise Conflict("it was deleted")
+        into = self.folder(uuid) / "stream"
+        with in_our_words():
+            shutil.rmtree(into, ignore_errors=True)
+            into.mkdir()
+            packed = self._pack(
+                self.original(uuid), into, sha256=row.sha256 or "", disk_format=row.disk_format,
+                container_format=row.container_format,
+            )  # fmt: skip
         with self._database.write() as session:
-            row = session.scalar(select(Image).where(Image.uuid == uuid))
-            if row is None or row.status == "killed":
-                return
-            row.status, row.problem, row.updated_at = "killed", problem, self._clock()
-            event.record(
-                session, at=self._clock(), kind="image.killed", actor="images", message=f"image {row.name}: {problem}"
-            )
-        log.warning("image refused uuid=%s reason=%s", uuid, problem)
+            self._activate(session, uuid, packed)
+        self._coming.discard(uuid)
 
-    def _discard(self, uuid: str, problem: str) -> None:
+    def _activate(self, session: Session, uuid: str, packed: Packed) -> None:
+        row = session.scalar(select(Image).where(Image.uuid == uuid))
+        if row is None:
+            raise Conflict("it was deleted")
+        row.status, row.problem, row.holder = Status.ACTIVE, None, None
+        row.disk_format = row.disk_format or packed.disk_format
+        row.container_format = row.container_format or "bare"
+        row.virtual_size_bytes, row.stream = packed.virtual_size_bytes, packed.to_json()
+        row.not_deployable, now = packed.not_deployable or None, self._clock()
+        row.updated_at = now
+        image_tasks.end(session, uuid, problem="", now=now)
+        event.record(session, at=now, kind="image.active", actor="images", message=f"image {row.label} is active")
+
+    # Or not -------------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _ending(self, uuid: str, problem: str) -> Iterator[None]:
+        """Whatever ends this early, the image rests with the reason. problem: of what is no fault of ours to word."""
+        try:
+            yield
+        except RackwrightError as fault:
+            self.give_up(uuid, ": ".join(text for text in (str(fault), fault.why) if text))
+            raise
+        except BaseException:  # also when the peer went away, which the HTTP server tells in an exception of its own
+            self.give_up(uuid, problem)
+            raise
+
+    def give_up(self, uuid: str, problem: str) -> None:
         """Keep nothing of it, and say why in its row; at the next `settle` if the database is away or full."""
-        shutil.rmtree(self.folder(uuid), ignore_errors=True)
+        self.drop_bytes(uuid)
         self._coming.discard(uuid)
         try:
-            self._kill(uuid, problem)
+            self._rest(uuid, problem)
         except SQLAlchemyError as fault:
             log.warning("image not settled uuid=%s fault=%s", uuid, type(fault).__name__)
             self._unsettled[uuid] = problem
+
+    def _rest(self, uuid: str, problem: str) -> None:
+        with self._database.write() as session:
+            row = session.scalar(select(Image).where(Image.uuid == uuid))
+            now = self._clock()
+            image_tasks.end(session, uuid, problem=problem, now=now)
+            if row is None or row.status not in COMING:
+                return
+            row.status, row.problem, row.holder, row.updated_at = resting(row.disk_format), problem, None, now
+            if row.status == Status.QUEUED:
+                row.size_bytes = row.md5 = row.sha256 = row.sha512 = None
+            kind = "image.killed" if row.status == Status.KILLED else "image.refused"
+            event.record(session, at=now, kind=kind, actor="images", message=f"image {row.label}: {problem}")
+        log.warning("image refused uuid=%s reason=%s", uuid, problem)
 
     def settle(self) -> int:
         """Finish what a full disk or a database that was away had left. Returns how many images that were."""
         waiting = list(self._unsettled.items())
         for uuid, problem in waiting:
-            self._kill(uuid, problem)
+            self._rest(uuid, problem)
             del self._unsettled[uuid]
         return len(waiting)
 
-    def make_ready(self, uuid: str) -> None:
-        """Detect, inspect, pack; `saving` → `active` or `killed`. Repeating it after a crash starts over."""
-        problem = "the image could not be packed; the appliance's log has the reason"
-        try:
-            problem = self._make_ready(uuid)
-        finally:
-            if problem:
-                self._discard(uuid, problem)
-
-    def _make_ready(self, uuid: str) -> str:
-        """What is wrong with the image; empty when it is active now."""
-        folder = self.folder(uuid)
-        try:
-            shutil.rmtree(folder / "stream", ignore_errors=True)
-            (folder / "stream").mkdir()
-            packed = self._pack(folder / "upload", folder / "stream", sha256=self._sha256(uuid))
-        except OSError as cause:
-            return str(_storage_fault(cause))
-        except RackwrightError as fault:
-            return str(fault)
-        with self._database.write() as session:
-            row = session.scalar(select(Image).where(Image.uuid == uuid))
-            if row is None:
-                return "it was deleted"
-            row.status, row.disk_format = "active", packed.disk_format
-            row.virtual_size_bytes, row.stream, row.updated_at = (
-                packed.virtual_size_bytes,
-                packed.to_json(),
-                self._clock(),
-            )
-            event.record(
-                session, at=self._clock(), kind="image.active", actor="images", message=f"image {row.name} is active"
-            )
-        (folder / "upload").unlink(missing_ok=True)
-        self._coming.discard(uuid)
-        return ""
-
-    def fetch(self, uuid: str, url: str) -> None:
-        """Fetch from an outside address through the one fetcher, then make it ready."""
-        problem = "the image could not be fetched; the appliance's log has the reason"
-        try:
-            with self._fetch(url) as source:
-                self._take(uuid, source, size=None, sha256=None)
-            problem = ""
-        except RackwrightError as fault:
-            problem = str(fault)
-        finally:
-            if problem:
-                self._discard(uuid, problem)
-        if not problem:
-            self.make_ready(uuid)
-
     def recover(self) -> None:
-        """After a restart: pack again what was complete, kill what had broken off, remove what nobody knows."""
+        """After a restart: pack again what was complete, end what had broken off, remove what nobody knows."""
         folders = [path for path in self._root.iterdir() if path.is_dir()] if self._root.is_dir() else []
         with self._database.read() as session:
-            known = {row.uuid: row.status for row in session.execute(select(Image.uuid, Image.status))}
+            known = set(session.scalars(select(Image.uuid)))
+            left = list(session.scalars(select(Image).where(Image.status.in_(COMING), Image.holder == self.name)))
         for path in folders:
             if path.name not in known:
                 shutil.rmtree(path, ignore_errors=True)
-        for uuid in [uuid for uuid, status in known.items() if status == "saving" and uuid not in self._coming]:
-            if (self.folder(uuid) / "upload").is_file():
-                self.make_ready(uuid)
-            else:
-                self._kill(uuid, "the appliance stopped while the image was coming in; send it again")
-
-    def keep_schema(self, uuid: str, schema: dict[str, Any]) -> None:
-        """Keep the JSON schema of the cloud-config that this image understands."""
-        folder = self.folder(uuid)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part = folder / "cloud-config.part"
-        part.write_bytes(orjson.dumps(schema))
-        part.replace(folder / SCHEMA)
-
-    def schema(self, uuid: str) -> dict[str, Any] | None:
-        """The image's own schema of cloud-config; None when nobody gave one."""
-        try:
-            found: dict[str, Any] = orjson.loads((self.folder(uuid) / SCHEMA).read_bytes())
-        except FileNotFoundError:
-            return None
-        return found
-
-    def expect(self, uuid: str) -> None:
-        """The bytes of this image will be fetched by this process."""
-        self._coming.add(uuid)
-
-    def forget(self, uuid: str) -> None:
-        shutil.rmtree(self.folder(uuid), ignore_errors=True)
-
-    def token(self, uuid: str, *, until: float) -> str:
-        """A ticket for the files of one image, good until a moment (seconds since 1970)."""
-        sealed = self._vault.seal(f"{uuid} {until:.0f}".encode(), _TOKEN)
-        return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
-
-    def served_file(self, path: str, token: str) -> Path | None:
-        """The file behind /image/UUID/NAME, when the token allows it; None otherwise, without a reason."""
-        parts = path.split("/")
-        if len(parts) != 4 or parts[:2] != ["", "image"] or len(token) > 400:
-            return None
-        try:
-            sealed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-            uuid, _, until = self._vault.open(sealed, _TOKEN).decode().partition(" ")
-        except (RackwrightError, binascii.Error, ValueError):
-            return None
-        file = self.folder(uuid) / "stream" / parts[3]
-        if uuid != parts[2] or parts[3] in ("", ".", "..") or float(until) < self._clock().timestamp():
-            return None
-        return file if file.is_file() else None
-
-
-def _storage_fault(cause: OSError) -> RackwrightError:
-    """Sentences for people; a full disk is the one that they can mend."""
-    if cause.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return StorageFull(next_step="delete images or enlarge the disk, then send it again")
-    return Unavailable(f"the image cannot be stored: {cause.strerror or cause}", next_step="rackwright doctor")
-
-
-def _copy(source: BinaryIO, target: Path, *, limit: int) -> tuple[str, int]:
-    """(SHA-256 in hex, bytes copied), durable when it returns. limit: bytes. Raises TooLarge, Unavailable if empty."""
-    digest, size = hashlib.sha256(), 0
-    with target.open("wb") as out:
-        while chunk := source.read(CHUNK):
-            size += len(chunk)
-            if size > limit:
-                raise TooLarge(f"an image is at most {limit} bytes")
-            digest.update(chunk)
-            out.write(chunk)
-        out.flush()
-        os.fsync(out.fileno())
-    if size == 0:
-        raise Unavailable("no bytes came")
-    return digest.hexdigest(), size
+        for row in [row for row in left if row.uuid not in self._coming]:
+            is_whole = self.original(row.uuid).is_file() and row.sha512 is not None
+            if is_whole and row.status != Status.UPLOADING:
+                self.make_ready(row.uuid)
+            elif not is_whole:
+                self.give_up(row.uuid, "the appliance stopped while the image was coming in; send it again")

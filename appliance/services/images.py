@@ -8,29 +8,32 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from appliance.domain.errors import Conflict, Invalid, NotFound
+from appliance.domain.errors import Ambiguous, Conflict, Forbidden, Invalid, NotFound
 from appliance.models import event
 from appliance.models.image import Image
 from appliance.models.node import Node
 
+_IMPORT = "import a raw disk with a partition table, or a qcow2 of one"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,119}\Z")
 
 
 def create(
     session: Session, *, name: str, sha256: str | None, properties: Mapping[str, Any], actor: str, now: datetime,
-    is_coming: bool = False,
+    holder: str | None = None,
 ) -> Image:  # fmt: skip
-    """An empty image. sha256: what the bytes must have, when somebody said so.
+    """An empty image of the appliance's own, for everybody. sha256: what the bytes must have, when somebody said so.
 
-    is_coming: `saving` from the first moment, since we fetch the bytes ourselves; a restart then knows that it broke
-    off. Else `queued`: it waits for an upload.
+    holder: the appliance that fetches the bytes itself: the image is `saving` from the first moment, so that a restart
+    knows that it broke off. Else `queued`: it waits for an upload.
     """
     if len(name) > 120 or not _NAME.match(name):
         raise Invalid(f"{name[:60]!r} is not an image name", why="letters, digits and . _ + - are allowed, up to 120")
     if session.scalar(select(Image.id).where(Image.name == name)):
         raise Conflict(f"an image named {name!r} exists already", next_step=f"rackwright image delete {name}")
-    status = "saving" if is_coming else "queued"
-    row = Image(name=name, status=status, sha256=sha256, properties=dict(properties), created_at=now, updated_at=now)
+    row = Image(
+        name=name, status="queued" if holder is None else "saving", holder=holder, sha256=sha256,
+        properties=dict(properties), created_at=now, updated_at=now,
+    )  # fmt: skip
     session.add(row)
     session.flush()
     event.record(session, at=now, kind="image.created", actor=actor, message=f"image {name} created")
@@ -38,22 +41,46 @@ def create(
 
 
 def fetch(session: Session, ref: str) -> Image:
-    row = session.scalar(select(Image).where(or_(Image.name == ref[:120], Image.uuid == ref.lower()[:36])))
-    if row is None:
+    """By UUID, or by name as long as one image alone has it. Raises NotFound, Ambiguous.
+
+    Whoever asks must see all images: what projects see is services.image_catalog.
+    """
+    found = list(session.scalars(select(Image).where(or_(Image.name == ref[:255], Image.uuid == ref.lower()[:36]))))
+    exact = [row for row in found if row.uuid == ref.lower()] or found
+    if len(exact) > 1:
+        raise Ambiguous(
+            f"{len(exact)} images are named {ref[:120]!r}",
+            why=", ".join(row.uuid for row in exact[:10]),
+            next_step="name the one that you mean by its UUID",
+        )
+    if not exact:
         raise NotFound(f"no image {ref[:120]!r}", next_step="rackwright image list")
-    return row
+    return exact[0]
 
 
 def listing(session: Session) -> Sequence[Image]:
     return list(session.scalars(select(Image).order_by(Image.id).limit(1000)))
 
 
+def refuse_undeployable(row: Image) -> None:
+    """Raises Conflict unless machines can be written from the image."""
+    why = row.problem or "it is not ready yet"
+    if row.status == "deactivated":
+        why = "an administrator has withdrawn it"
+    if row.status != "active":
+        raise Conflict(f"image {row.label} is {row.status}: {why}", next_step="rackwright image list")
+    if row.stream is None:
+        raise Conflict(f"image {row.label} cannot be deployed", why=row.not_deployable or "", next_step=_IMPORT)
+
+
 def delete(session: Session, row: Image, *, actor: str, now: datetime) -> None:
-    """Forget an image, unless a node is being written from it right now."""
+    """Forget an image, unless it is protected, or a node is being written from it right now."""
+    if row.is_protected:
+        raise Forbidden(f"Image {row.uuid} is protected and cannot be deleted.", next_step="take the protection away")
     for node in session.scalars(select(Node).where(Node.provision_state.in_(("deploying", "wait call-back")))):
         if (node.instance or {}).get("image_uuid") == row.uuid:
             raise Conflict(
-                f"image {row.name} is being deployed to {node.label}", next_step=f"rackwright node why {node.label}"
+                f"image {row.label} is being deployed to {node.label}", next_step=f"rackwright node why {node.label}"
             )
     session.delete(row)
-    event.record(session, at=now, kind="image.deleted", actor=actor, message=f"image {row.name} deleted")
+    event.record(session, at=now, kind="image.deleted", actor=actor, message=f"image {row.label} deleted")

@@ -15,6 +15,7 @@ from appliance.models.agent_command import FINISHED, AgentCommand
 from appliance.models.database import Database
 from appliance.models.event import Event
 from appliance.models.flow import Flow
+from appliance.models.image import ImageTask
 from appliance.models.network import Lease
 from appliance.models.node import Sighting
 
@@ -42,6 +43,7 @@ def sweep(database: Database, policy: Policy, *, now: datetime) -> int:
     gone += _in_batches(
         database, lambda session: _delete(session, Sighting, Sighting.last_seen_at < now - policy.sightings)
     )
+    gone += _in_batches(database, lambda session: _delete(session, ImageTask, ImageTask.expires_at < now))
     with database.write() as session:
         over = delete(Lease).where(Lease.expires_at < now - policy.leases).returning(Lease.address)
         gone += len(session.execute(over).all())
@@ -66,7 +68,9 @@ def _oldest(session: Session, *, mine: ColumnElement[bool], most: int) -> int:
     return 0 if newest_gone is None else _delete(session, Event, mine & (Event.id <= newest_gone))
 
 
-def _delete(session: Session, table: type[Event | Flow | AgentCommand | Sighting], which: ColumnElement[bool]) -> int:
+def _delete(
+    session: Session, table: type[Event | Flow | AgentCommand | ImageTask | Sighting], which: ColumnElement[bool]
+) -> int:
     some = select(table.id).where(which).order_by(table.id).limit(BATCH)
     return len(session.execute(delete(table).where(table.id.in_(some)).returning(table.id)).all())
 

@@ -306,6 +306,21 @@ _TEMPLATE = """\
 # image_writes_at_once = 50
 # automated_clean = "metadata"   # between users: metadata | shred
 
+[fake]                       # how many seconds things take on hardware that is not there: 2, or a range as "1,5"
+# power_delay = 0
+# boot_delay = 0
+# deploy_delay = 0
+# vendor_delay = 0
+# management_delay = 0
+# inspect_delay = 0
+# raid_delay = 0
+# bios_delay = 0
+# storage_delay = 0
+# rescue_delay = 0
+# firmware_delay = 0
+# clean_delay = 0
+# service_delay = 0
+
 [identity]
 # token_lifetime = "1h"      # of tokens for OpenStack clients
 # session_lifetime = "12h"   # of the CLI's, the console's and the native API's
@@ -316,6 +331,9 @@ _TEMPLATE = """\
 # password_regex_description = "at least 8 characters"
 # password_expires = "90d"   # 0 for never
 # password_history = 5       # so many, with the present one, are not taken again
+
+[images]
+# trusted_networks = []      # image URLs may point into these, e.g. ["10.20.0.0/16"]; else to public addresses only
 
 [log]
 # level = "info"             # debug | info | warning | error

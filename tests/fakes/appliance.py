@@ -47,11 +47,13 @@ class Appliance:
     def connect(self, node):
         return self.connections.connect(BmcTarget(driver=node.driver, address=node.uuid, options=node.driver_options))
 
-    def _pack(self, source: Path, into: Path, *, sha256: str):
+    def _pack(self, source: Path, into: Path, *, sha256: str, disk_format=None, container_format=None):
         """A packer that only keeps the bytes: what packing does is tested in tests/images."""
         (into / "image.data").write_bytes(source.read_bytes())
         size = source.stat().st_size
-        return SimpleNamespace(disk_format="raw", virtual_size_bytes=size, to_json=lambda: {"data": "image.data"})
+        return SimpleNamespace(
+            disk_format="raw", virtual_size_bytes=size, not_deployable="", to_json=lambda: {"data": "image.data"}
+        )
 
     def token(self, role: Role = Role.ADMIN) -> str:
         name = f"user-{role.value}"

@@ -56,7 +56,7 @@ def _create(context: Context) -> Response:
     with context.database.write() as session:
         row = images.create(
             session, name=str(body.get("name", "")), sha256=expected, properties=properties, actor=g.actor.name,
-            now=context.clock(), is_coming=url is not None,
+            now=context.clock(), holder=None if url is None else context.images.name,
         )  # fmt: skip
         shown = present.image(row)
     if url is not None:
@@ -75,7 +75,9 @@ def _upload(context: Context, ref: str) -> Response:
     expected = _sha256(request.headers.get("X-Checksum-Sha256"))
     with context.database.read() as session:
         row = images.fetch(session, ref)
-    context.images.receive(row.uuid, cast("BinaryIO", request.stream), size=request.content_length, sha256=expected)
+    source = cast("BinaryIO", request.stream)
+    promises = [("sha256", expected)] if expected else []
+    context.images.receive(row.uuid, source, size=request.content_length, promises=promises)
     context.background.submit(context.images.make_ready, row.uuid)
     with context.database.read() as session:
         return reply(present.image(images.fetch(session, row.uuid)), 202)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.domain.values import BadValue, Endpoint, Secret, database_url, duration, endpoint, host_names
+from appliance.domain.values import BadValue, Endpoint, Secret, database_url, duration, endpoint, host_names, networks
 
 ANYTHING = st.one_of(st.text(), st.integers(), st.booleans(), st.none(), st.floats(), st.lists(st.text()))
 
@@ -25,7 +25,7 @@ def test_what_is_no_duration(bad: Any):
 
 @given(ANYTHING)
 def test_readers_give_a_value_or_a_refusal(value: Any):
-    for read in (duration(0, 10**9), endpoint, host_names, database_url):
+    for read in (duration(0, 10**9), endpoint, host_names, networks, database_url):
         with suppress(BadValue):
             read(value)
 
@@ -50,3 +50,10 @@ def test_a_secret_is_not_shown():
     assert secret.reveal() == "hunter2"
     assert secret == Secret("hunter2")
     assert secret != Secret("hunter3")
+
+
+def test_networks():
+    assert [str(item) for item in networks(["10.0.0.0/8", " fd00::/8 "])] == ["10.0.0.0/8", "fd00::/8"]
+    for wrong in ("10.0.0.0/8", ["10.0.0.1/8"], ["x"], [5], ["10.0.0.0/8"] * 65):
+        with pytest.raises(BadValue):
+            networks(wrong)
