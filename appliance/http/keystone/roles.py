@@ -21,7 +21,7 @@ from appliance.http.keystone.wire import (
     no_content,
 )
 from appliance.models.grant import RoleRow
-from appliance.services.identity import roles
+from appliance.services.identity import domains, roles
 
 OPTIONS: dict[str, type] = {"immutable": bool}
 _LISTING = Listing(
@@ -64,6 +64,8 @@ def _create(ask: Ask) -> Response:
     domain_id = body.get("domain_id") or ""
     if not isinstance(domain_id, str) or len(domain_id) > 64:
         raise Invalid("Invalid input for field 'domain_id': an id")
+    if domain_id:
+        domains.fetch(ask.session, domain_id)
     row = roles.create(ask.session, name=given.columns.pop("name"), domain_id=domain_id, columns=given.columns)
     return reply({"role": present.role(ask, row)}, 201)
 
