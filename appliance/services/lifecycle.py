@@ -261,6 +261,8 @@ _USUAL = {State.ENROLL: "manage", State.MANAGEABLE: "provide", State.AVAILABLE: 
 
 
 def _way_on(session: Session, node: Node, state: State) -> str:
+    if state is State.RESCUE and node.agent_address:
+        return f"ssh rescue@{node.agent_address}, then rackwright node unrescue {node.label}"
     if state is State.ACTIVE and node.instance_address:
         return f"ssh USER@{node.instance_address}   (debian in our images)"
     is_unknown = state is State.MANAGEABLE and session.get(Inventory, node.id) is None
