@@ -15,7 +15,7 @@ from appliance.services import certificate_names
 
 
 def base_url(config: Config) -> str:
-    """`https://HOST:PORT`, without a slash at the end. Worked out once for each request: a page has a thousand links."""
+    """`https://HOST:PORT`, without a slash at the end; worked out once a request, since a page has a thousand links."""
     if "own_address" not in g:
         g.own_address = _base_url(config)
     return str(g.own_address)
