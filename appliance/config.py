@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 from appliance.domain.errors import RackwrightError
+from appliance.domain.fake_hardware import NO_DELAY, Range
 from appliance.domain.values import (
     BadValue,
     Endpoint,
@@ -26,6 +27,7 @@ from appliance.domain.values import (
     boolean,
     choice,
     database_url,
+    delays,
     domain_name,
     duration,
     endpoint,
@@ -119,15 +121,40 @@ class Lifecycle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fake:
+    """How long things take on hardware that is not there; a node's own driver_options come first."""
+
+    power: Range = _key(delays, NO_DELAY, "power_delay")
+    boot: Range = _key(delays, NO_DELAY, "boot_delay")
+    deploy: Range = _key(delays, NO_DELAY, "deploy_delay")
+    vendor: Range = _key(delays, NO_DELAY, "vendor_delay")
+    management: Range = _key(delays, NO_DELAY, "management_delay")
+    inspect: Range = _key(delays, NO_DELAY, "inspect_delay")
+    raid: Range = _key(delays, NO_DELAY, "raid_delay")
+    bios: Range = _key(delays, NO_DELAY, "bios_delay")
+    storage: Range = _key(delays, NO_DELAY, "storage_delay")
+    rescue: Range = _key(delays, NO_DELAY, "rescue_delay")
+    firmware: Range = _key(delays, NO_DELAY, "firmware_delay")
+    clean: Range = _key(delays, NO_DELAY, "clean_delay")
+    service: Range = _key(delays, NO_DELAY, "service_delay")
+
+    @property
+    def delays(self) -> dict[str, Range]:
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """lockout: after so many failures in a row, an account rests for so long.
 
     token_lifetime: of tokens for OpenStack clients; session_lifetime: of the native API's, the CLI's and the console's.
+    key_rotation: the key that seals tokens is replaced when it is so old.
     password_expires: 0 for never. password_history: how many passwords, with the present one, are not taken again.
     """
 
     token_lifetime_s: int = _key(duration(60, 30 * DAY), 3600, "token_lifetime")
     session_lifetime_s: int = _key(duration(60, 30 * DAY), 12 * 3600, "session_lifetime")
+    key_rotation_s: int = _key(duration(3600, 3650 * DAY), 30 * DAY, "key_rotation")
     lockout_failures: int = _key(whole_number(1, 1000), 5)
     lockout_s: int = _key(duration(1, 30 * DAY), 1800, "lockout")
     password_regex: str = _key(regular_expression, "^.{8,}$")
@@ -229,6 +256,7 @@ class Config:
     netboot: Netboot = Netboot()
     bmc: Bmc = Bmc()
     lifecycle: Lifecycle = Lifecycle()
+    fake: Fake = Fake()
     identity: Identity = Identity()
     images: Images = Images()
     log: Log = Log()

@@ -4,12 +4,12 @@ Rule 1: everything that says which move is legal is in this file; anything absen
 Rule 2: this file does not know how a move is carried out (appliance.flows) nor who may ask (appliance.domain.access).
 
 A *verb* is what an operator asks; an *outcome* is what the work reports. The table is what a running Ironic 39 allows
-(API 1.115). OFFERED is the part of it that this appliance really carries out today.
+(API 1.115), and all of it is carried out here.
 `python -m appliance.domain.lifecycle` prints the diagram that the README shows.
 """
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from appliance.domain.errors import IllegalMove
 
@@ -210,20 +210,6 @@ TARGETS: Mapping[State, State] = {
 }
 """Where a state is heading. A clean asked for by hand heads for `manageable` instead: see `target_of`."""
 
-OFFERED = frozenset(
-    {
-        _V.MANAGE,
-        _V.INSPECT,
-        _V.PROVIDE,
-        _V.CLEAN,
-        _V.DEPLOY,
-        _V.REBUILD,
-        _V.UNDEPLOY,
-        _V.ABORT,
-        _V.ADOPT,
-    }
-)
-
 WHICH_FLOW: Mapping[Verb, str] = {
     _V.MANAGE: "verify",
     _V.INSPECT: "inspect",
@@ -233,10 +219,18 @@ WHICH_FLOW: Mapping[Verb, str] = {
     _V.REBUILD: "deploy",
     _V.UNDEPLOY: "undeploy",
     _V.ADOPT: "adopt",
+    _V.RESCUE: "rescue",
+    _V.UNRESCUE: "unrescue",
+    _V.SERVICE: "service",
 }
-"""The flow that carries a verb out, when the move leads into a TRANSIENT state; else the move is the whole work."""
+"""The flow that carries a verb out, when the move leads into a TRANSIENT state; else the move is the whole work.
 
-REFUSED_IN_MAINTENANCE = frozenset({_V.INSPECT, _V.PROVIDE, _V.CLEAN, _V.DEPLOY, _V.REBUILD, _V.ADOPT})
+Unhold has none: it tells the work that holds.
+"""
+
+REFUSED_IN_MAINTENANCE = frozenset(
+    {_V.INSPECT, _V.PROVIDE, _V.CLEAN, _V.DEPLOY, _V.REBUILD, _V.ADOPT, _V.RESCUE, _V.UNRESCUE, _V.SERVICE, _V.UNHOLD}
+)
 """Manage, undeploy and abort stay possible: they are how a broken node is got out of the way."""
 
 WAY_ON: Mapping[State, tuple[Verb, ...]] = {
@@ -246,6 +240,12 @@ WAY_ON: Mapping[State, tuple[Verb, ...]] = {
     _S.DEPLOYFAIL: (_V.REBUILD,),
     _S.ERROR: (_V.UNDEPLOY,),
     _S.ADOPTFAIL: (_V.ADOPT,),
+    _S.DEPLOYHOLD: (_V.UNHOLD,),
+    _S.CLEANHOLD: (_V.UNHOLD,),
+    _S.SERVICEHOLD: (_V.UNHOLD,),
+    _S.RESCUEFAIL: (_V.UNRESCUE,),
+    _S.UNRESCUEFAIL: (_V.UNRESCUE,),
+    _S.SERVICEFAIL: (_V.SERVICE,),
 }
 """What to ask, in this order, of a node whose work has failed, once the cause is gone."""
 
@@ -265,8 +265,8 @@ def after(state: State, move: Move) -> State:
 
 
 def verbs_from(state: State) -> list[Verb]:
-    """What an operator may ask of a node in `state`, as far as this appliance offers it, in the order of Verb."""
-    return [verb for verb in Verb if (state, verb) in MOVES and verb in OFFERED]
+    """What an operator may ask of a node in `state`, in the order of Verb."""
+    return [verb for verb in Verb if (state, verb) in MOVES]
 
 
 def target_of(state: State, verb: Verb | None = None) -> State | None:
@@ -286,40 +286,16 @@ def refusal(label: str, state: State, verb: Verb) -> IllegalMove:
     )
 
 
-def not_offered(verb: Verb) -> IllegalMove:
-    """The error for a verb of Ironic that this appliance does not carry out."""
-    return IllegalMove(
-        f'The action "{verb}" is not offered by this appliance.',
-        why=f"offered are: {', '.join(v for v in Verb if v in OFFERED)}",
-    )
-
-
 def _alias(state: State) -> str:
     return state.value.replace(" ", "_").replace("-", "_")
 
 
 def draw() -> str:
-    """The table as a Mermaid state diagram, without the verbs that this appliance does not offer (nor holding)."""
-    shown = [
-        (state, move, to)
-        for (state, move), to in MOVES.items()
-        if move is not Outcome.HOLD and (isinstance(move, Outcome) or move in OFFERED)
-    ]
-    reached = _reachable(shown)
+    """The table as a Mermaid state diagram."""
     lines = ["stateDiagram-v2", "    [*] --> enroll"]
-    lines += [f'    state "{state}" as {_alias(state)}' for state in State if state in reached and " " in state]
-    lines += [f"    {_alias(state)} --> {_alias(to)}: {move}" for state, move, to in shown if state in reached]
+    lines += [f'    state "{state}" as {_alias(state)}' for state in State if " " in state]
+    lines += [f"    {_alias(state)} --> {_alias(to)}: {move}" for (state, move), to in MOVES.items()]
     return "\n".join(lines) + "\n"
-
-
-def _reachable(moves: Iterable[tuple[State, Move, State]]) -> set[State]:
-    """States that these moves lead to, from the first."""
-    reached = {State.ENROLL}
-    while True:
-        more = {to for state, _, to in moves if state in reached} - reached
-        if not more:
-            return reached
-        reached |= more
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from appliance.domain import fake_hardware
+
 Reader = Callable[[Any], Any]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -119,6 +121,14 @@ def choice(*words: str) -> Reader:
         return value
 
     return read
+
+
+def delays(value: Any) -> tuple[float, float]:
+    """Seconds, from and to: `2`, `"2"` or `"1,5"`."""
+    found = fake_hardware.delay_range(value)
+    if found is None:
+        raise BadValue(f"{_show(value)} is no delay: write seconds such as 2, or a range such as '1,5'")
+    return found
 
 
 def regular_expression(value: Any) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from appliance.domain.steps import Next
 from appliance.flows import power
 from appliance.flows.moves import enter_wait, leave_wait
-from appliance.flows.procedure import Act, Procedure, Record, Step
+from appliance.flows.procedure import Act, Procedure, Record, Step, Turn
 from appliance.models import agent_command, flow
 from appliance.models.node import Node
 from bmc.types import BootDevice, PowerState
@@ -29,11 +29,23 @@ def is_alive(node: Node, now: datetime, within_s: float) -> bool:
     )
 
 
-def add_to(procedure: Procedure, *, then: Callable[[], Step], trusts_running: bool = True) -> Step:
-    """Add the steps; `then` names the step after the agent is up. Returns the first of them."""
+def add_to(
+    procedure: Procedure,
+    *,
+    then: Callable[[Turn], Step],
+    trusts_running: bool = True,
+    unless: Callable[[Record], Step | None] | None = None,
+) -> Step:
+    """Add the steps; `then` names the step after the agent is up. Returns the first of them.
+
+    unless: the step to go to at once when this work needs no agent; None when it does.
+    """
 
     @procedure.record()
     def want_agent(turn: Record) -> Next:
+        elsewhere = unless(turn) if unless is not None else None
+        if elsewhere is not None:
+            return turn.go(elsewhere)
         if trusts_running and is_alive(turn.node, turn.now, turn.resources.agent_alive_within_s):
             return turn.go(look_at_power)
         return turn.go(expect_agent)
@@ -43,14 +55,14 @@ def add_to(procedure: Procedure, *, then: Callable[[], Step], trusts_running: bo
         """An agent that was heard of a moment ago is gone if its machine lost power since."""
         seen = turn.bmc.power_state()
         turn.set(power_state=seen.value, power_observed_at=turn.now)
-        return turn.go(expect_agent if seen is PowerState.OFF else then())
+        return turn.go(expect_agent if seen is PowerState.OFF else then(turn))
 
     @procedure.record()
     def expect_agent(turn: Record) -> Next:
         _expect_boot(turn)
         return turn.go(boot_from_network)
 
-    boot_from_network = power.add_boot(procedure, word="agent", device=BootDevice.PXE, then=lambda: await_agent)
+    boot_from_network = power.add_boot(procedure, word="agent", device=BootDevice.PXE, then=lambda _turn: await_agent)
 
     @procedure.record()
     def await_agent(turn: Record) -> Next:
@@ -67,7 +79,7 @@ def add_to(procedure: Procedure, *, then: Callable[[], Step], trusts_running: bo
     def agent_is_up(turn: Record) -> Next:
         turn.node.boot_expected_until = None
         leave_wait(turn, "the agent called")
-        return turn.go(then())
+        return turn.go(then(turn))
 
     @procedure.record()
     def agent_is_silent(turn: Record) -> Next:

@@ -5,25 +5,57 @@ of in time the machine is switched off and on, and has the time of a full boot t
 """
 
 from appliance.domain.lifecycle import Outcome
-from appliance.domain.steps import Next
-from appliance.flows import agent_boot, agent_work, power
+from appliance.domain.steps import Next, Retry
+from appliance.flows import agent_boot, agent_work, named_steps, power
 from appliance.flows.moves import enter_wait, leave_wait, move
 from appliance.flows.power import BMC_RETRY
-from appliance.flows.procedure import Act, Procedure, Record, Step
-from appliance.models import agent_command, flow
+from appliance.flows.procedure import Act, Procedure, Record, Step, Turn
+from appliance.models import agent_command, config_drive, flow
 from bmc.types import BootDevice, PowerState
 
 HOME = "call-home"
+FETCH_RETRY = Retry(times=4, first_s=2.0, cap_s=30.0)
 
 deploy = Procedure("deploy")
 
 
-def _with_agent() -> Step:
-    return write_image
+def _with_agent(turn: Turn) -> Step:
+    return _take_step if named_steps.are_asked(turn) else _prepare(turn)
 
 
-agent_boot.add_to(deploy, then=_with_agent)
+def _prepare(turn: Turn) -> Step:
+    """A config-drive that lies elsewhere is fetched first, while nothing is written yet."""
+    return fetch_config_drive if turn.data.get("spec", {}).get("drive") == config_drive.URL else write_image
+
+
+def _boot_agent() -> Step:
+    return _want_agent
+
+
+def _all_done() -> Step:
+    return steps_done
+
+
+def _core() -> Step:
+    return image_turn
+
+
+_want_agent = agent_boot.add_to(deploy, then=_with_agent)
 _watch = agent_work.watch_in(deploy)
+_take_step = named_steps.add_to(deploy, then=_all_done, boot_agent=_boot_agent, watch=_watch, core=_core)
+
+
+@deploy.record()
+def image_turn(turn: Record) -> Next:
+    return turn.go(_prepare(turn))
+
+
+@deploy.act(pool="fetch", retry=FETCH_RETRY)
+def fetch_config_drive(turn: Act) -> Next:
+    """Into the database, sealed; a repeated fetch replaces it."""
+    turn.check()
+    turn.resources.fetch_config_drive(turn.node)
+    return turn.go(write_image)
 
 
 @deploy.record(slot="image_write", spoils_disk=True)
@@ -44,7 +76,26 @@ def write_image(turn: Record) -> Next:
 @deploy.record(spoils_disk=True)
 def image_written(turn: Record) -> Next:
     agent_work.answer(turn)
-    return turn.go(set_boot_device)
+    if named_steps.are_asked(turn):
+        named_steps.advance(turn)
+        return turn.go(_take_step)
+    return turn.go(_leave(turn))
+
+
+@deploy.record(spoils_disk=True)
+def steps_done(turn: Record) -> Next:
+    return turn.go(_leave(turn))
+
+
+def _leave(turn: Record) -> Step:
+    """A system that will not call home is started by its BMC, whose word is then all that is known of it."""
+    if named_steps.has_lost_agent(turn) or not _calls_home(turn):
+        return fall_back
+    return set_boot_device
+
+
+def _calls_home(turn: Turn) -> bool:
+    return turn.data.get("spec", {}).get("call_home", True) is not False
 
 
 @deploy.act(pool="bmc", retry=BMC_RETRY)
@@ -96,8 +147,8 @@ def fall_back(turn: Record) -> Next:
     return turn.go(_boot_from_disk)
 
 
-def _after_boot() -> Step:
-    return await_home
+def _after_boot(turn: Turn) -> Step:
+    return await_home if _calls_home(turn) else is_started
 
 
 _boot_from_disk = power.add_boot(deploy, word="disk", device=BootDevice.DISK, then=_after_boot)
@@ -117,10 +168,22 @@ def is_home(turn: Record) -> Next:
     address = turn.payload.get("address")
     node.instance_address = str(address) if address else node.instance_address
     node.power_state = PowerState.ON.value
-    node.agent_session_hash = node.agent_seen_at = node.agent_address = None
-    agent_command.cancel_all(turn.session, node_id=node.id, now=turn.now)
+    _end_agent(turn)
     move(turn, Outcome.DONE, "the installed system called home")
     return turn.done(f"active at {node.instance_address or 'an unknown address'}")
+
+
+@deploy.record()
+def is_started(turn: Record) -> Next:
+    _end_agent(turn)
+    move(turn, Outcome.DONE, "the machine was started from its disk")
+    return turn.done("active; the installed system is not one that calls home")
+
+
+def _end_agent(turn: Record) -> None:
+    node = turn.node
+    node.agent_session_hash = node.agent_seen_at = node.agent_address = None
+    agent_command.cancel_all(turn.session, node_id=node.id, now=turn.now)
 
 
 @deploy.record()

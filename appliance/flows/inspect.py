@@ -6,13 +6,13 @@ from appliance.domain.lifecycle import Outcome
 from appliance.domain.steps import Next
 from appliance.flows import agent_boot, agent_work
 from appliance.flows.moves import move
-from appliance.flows.procedure import Procedure, Record, Step
+from appliance.flows.procedure import Procedure, Record, Step, Turn
 from appliance.models.node import Inventory
 
 inspect = Procedure("inspect")
 
 
-def _with_agent() -> Step:
+def _with_agent(_turn: Turn) -> Step:
     return ask_inventory
 
 

@@ -6,14 +6,14 @@ A BMC that accepts a command and does nothing is found out here, within FlowPoli
 from collections.abc import Callable
 
 from appliance.domain.steps import Next, Retry
-from appliance.flows.procedure import Act, Procedure, Step
+from appliance.flows.procedure import Act, Procedure, Step, Turn
 from bmc.types import BootDevice, BootOverride, PowerAction, PowerState
 
 BMC_RETRY = Retry(times=5, first_s=2.0, cap_s=30.0)
 """About a minute: a BMC that restarts itself is back by then."""
 
 
-def add_boot(procedure: Procedure, *, word: str, device: BootDevice, then: Callable[[], Step]) -> Step:
+def add_boot(procedure: Procedure, *, word: str, device: BootDevice, then: Callable[[Turn], Step]) -> Step:
     """Add the steps of one cold boot from `device`, named after `word`; `then` follows once the power is on.
 
     The boot device is set while the machine is off: some BMCs forget it at the next change of power.
@@ -21,12 +21,12 @@ def add_boot(procedure: Procedure, *, word: str, device: BootDevice, then: Calla
 
     @procedure.act(name=f"{word}_power_off", pool="bmc", retry=BMC_RETRY)
     def power_off(turn: Act) -> Next:
-        _ask(turn, PowerState.OFF)
+        ask(turn, PowerState.OFF)
         return turn.go(await_off)
 
     @procedure.act(name=f"{word}_await_off", pool="bmc", retry=BMC_RETRY)
     def await_off(turn: Act) -> Next:
-        return _confirm(turn, PowerState.OFF) or turn.go(set_boot_device)
+        return confirm(turn, PowerState.OFF) or turn.go(set_boot_device)
 
     @procedure.act(name=f"{word}_set_boot_device", pool="bmc", retry=BMC_RETRY)
     def set_boot_device(turn: Act) -> Next:
@@ -35,12 +35,12 @@ def add_boot(procedure: Procedure, *, word: str, device: BootDevice, then: Calla
 
     @procedure.act(name=f"{word}_power_on", pool="bmc", retry=BMC_RETRY)
     def power_on(turn: Act) -> Next:
-        _ask(turn, PowerState.ON)
+        ask(turn, PowerState.ON)
         return turn.go(await_on)
 
     @procedure.act(name=f"{word}_await_on", pool="bmc", retry=BMC_RETRY)
     def await_on(turn: Act) -> Next:
-        return _confirm(turn, PowerState.ON) or turn.go(then())
+        return confirm(turn, PowerState.ON) or turn.go(then(turn))
 
     return power_off
 
@@ -54,7 +54,8 @@ def aim(turn: Act, device: BootDevice) -> None:
     turn.bmc.set_boot_override(wanted)
 
 
-def _ask(turn: Act, wanted: PowerState) -> None:
+def ask(turn: Act, wanted: PowerState) -> None:
+    """Switch the machine, unless it is so; what it did is for `confirm` to see."""
     turn.set(target_power_state=wanted.value)
     if turn.bmc.power_state() is wanted:
         return
@@ -62,7 +63,7 @@ def _ask(turn: Act, wanted: PowerState) -> None:
     turn.bmc.power(PowerAction.ON if wanted is PowerState.ON else PowerAction.OFF)
 
 
-def _confirm(turn: Act, wanted: PowerState) -> Next | None:
+def confirm(turn: Act, wanted: PowerState) -> Next | None:
     """None when the machine obeyed, and the node row will say so; else what to answer: look again, or give up."""
     seen = turn.bmc.power_state()
     if seen is wanted:

@@ -187,14 +187,13 @@ class Procedure:
         return register
 
     def record(
-        self, *, slot: str | None = None, spoils_disk: bool = False
+        self, *, name: str = "", slot: str | None = None, spoils_disk: bool = False
     ) -> Callable[[Callable[[Record], Next]], Step]:
         """Register a function that only writes rows. spoils_disk: if it or its wait fails, the disk is half written."""
 
         def register(function: Callable[[Record], Next]) -> Step:
-            return self._add(
-                Step(name=function.__name__, record=function, needs=Needs(slot=slot), spoils_disk=spoils_disk)
-            )
+            step = name or function.__name__
+            return self._add(Step(name=step, record=function, needs=Needs(slot=slot), spoils_disk=spoils_disk))
 
         return register
 

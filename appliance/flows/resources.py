@@ -17,6 +17,7 @@ class FlowPolicy:
 
     agent_silence_s: an agent that sent nothing for so long, in the middle of a command, is lost.
     automated_clean: how provide and undeploy erase, `metadata` or `shred`.
+    fake_delays: how long things take on hardware that is not there (appliance.domain.fake_hardware), by kind.
     kexec_home_s: a kexec that did not call home by then gets a reset; call_home_s counts from a full boot.
     """
 
@@ -33,7 +34,8 @@ class FlowPolicy:
     automated_clean: str = "metadata"
     kexec_home_s: float = 300.0
     call_home_s: float = 1200.0
-    at_once: Mapping[str, int] = field(default_factory=lambda: {"bmc": 32, "image_write": 50})
+    fake_delays: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    at_once: Mapping[str, int] = field(default_factory=lambda: {"bmc": 32, "image_write": 50, "fetch": 8})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +43,15 @@ class Resources:
     """connect: the BMC of a node (opens its sealed password); each call of it has its own deadline.
 
     make_write_params: parameters of `write_image` and its secret ones, sealed (appliance.models.agent_command).
+    make_rescue_params: secret parameters of `rescue`, sealed. forget_rescue: drop the password of a rescue.
+    fetch_config_drive: bring the node's config-drive from its URL into the database; may take a minute.
     agent_alive_within_s: an agent heard of within this time needs no boot (fast track).
     """
 
     connect: Callable[[Node], Bmc]
     make_write_params: Callable[[Session, Node, Flow], tuple[JsonObject, bytes | None]]
+    make_rescue_params: Callable[[Session, Node], bytes | None] = lambda _session, _node: None
+    forget_rescue: Callable[[Session, Node], None] = lambda _session, _node: None
+    fetch_config_drive: Callable[[Node], None] = lambda _node: None
     agent_alive_within_s: float = 90.0
     policy: FlowPolicy = field(default_factory=FlowPolicy)

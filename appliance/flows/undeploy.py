@@ -1,15 +1,18 @@
 """undeploy: take the instance away. active -> deleting -> cleaning -> available.
 
 The tenant's system is never asked to help: what it knows is made worthless first, then it loses its power, and only an
-agent of a new boot erases the disks.
+agent of a new boot erases the disks. Where cleaning is off for the node, the power is all that it loses.
 """
 
 from appliance.domain.lifecycle import Outcome
 from appliance.domain.steps import Next
-from appliance.flows import agent_boot
-from appliance.flows.clean import add_erasing
+from appliance.flows import agent_boot, agent_work, power
+from appliance.flows.clean import add_erasing, is_off
 from appliance.flows.moves import move
-from appliance.flows.procedure import Procedure, Record, Step
+from appliance.flows.power import BMC_RETRY
+from appliance.flows.procedure import Act, Procedure, Record, Step, Turn
+from appliance.models import config_drive
+from bmc.types import PowerState
 
 undeploy = Procedure("undeploy")
 
@@ -20,23 +23,51 @@ def forget_instance(turn: Record) -> Next:
     node = turn.node
     node.call_home_hash = node.agent_session_hash = node.boot_secret_hash = None
     node.instance_secret = None
+    config_drive.drop(turn.session, node_id=node.id)
     node.agent_seen_at = node.agent_address = None
     return turn.go(_want_agent)
 
 
-def _with_agent() -> Step:
+def _with_agent(_turn: Turn) -> Step:
     return instance_gone
 
 
-_want_agent = agent_boot.add_to(undeploy, then=_with_agent, trusts_running=False)
+def _without_agent(turn: Record) -> Step | None:
+    return stop_instance if is_off(turn) else None
+
+
+_want_agent = agent_boot.add_to(undeploy, then=_with_agent, trusts_running=False, unless=_without_agent)
 
 
 @undeploy.record()
 def instance_gone(turn: Record) -> Next:
-    turn.node.instance = None
-    turn.node.instance_address = None
-    move(turn, Outcome.ERASE, "the instance is gone")
+    _drop_instance(turn)
     return turn.go(_erase)
 
 
-_erase = add_erasing(undeploy)
+def _drop_instance(turn: Record) -> None:
+    turn.node.instance = None
+    turn.node.instance_address = None
+    move(turn, Outcome.ERASE, "the instance is gone")
+
+
+_erase = add_erasing(undeploy, agent_work.watch_in(undeploy))
+
+
+@undeploy.act(pool="bmc", retry=BMC_RETRY)
+def stop_instance(turn: Act) -> Next:
+    power.ask(turn, PowerState.OFF)
+    return turn.go(await_stop)
+
+
+@undeploy.act(pool="bmc", retry=BMC_RETRY)
+def await_stop(turn: Act) -> Next:
+    return power.confirm(turn, PowerState.OFF) or turn.go(not_cleaned)
+
+
+@undeploy.record()
+def not_cleaned(turn: Record) -> Next:
+    """The disks keep what they hold: so somebody decided for this node."""
+    _drop_instance(turn)
+    move(turn, Outcome.DONE, "cleaning is off for this node")
+    return turn.done("nothing was cleaned")

@@ -22,19 +22,27 @@ def nothing() -> Response:
 
 def read_object(limit: int = MAX_BODY) -> dict[str, Any]:
     """The request's JSON object. Raises TooLarge or Invalid; an empty body is an empty object."""
+    value = read_value(limit)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Invalid("the request is a JSON object")
+    return value
+
+
+def read_value(limit: int = MAX_BODY) -> Any:
+    """The request's JSON, whatever it is; an empty body is None. Raises TooLarge or Invalid."""
     if (request.content_length or 0) > limit:
         raise TooLarge(f"the request is larger than {limit} bytes")
     raw = request.stream.read(limit + 1)
     if len(raw) > limit:
         raise TooLarge(f"the request is larger than {limit} bytes")
     if not raw.strip():
-        return {}
+        return None
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as cause:
         raise Invalid(f"the request is not JSON: {cause}") from cause
-    if not isinstance(value, dict):
-        raise Invalid("the request is a JSON object")
     _refuse_depth(value)
     return value
 

@@ -5,7 +5,8 @@ import uuid as uuid_module
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Dialect
+from sqlalchemy import JSON, BigInteger, Dialect, String
+from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,6 +32,16 @@ class UtcTime(TypeDecorator[datetime]):
 def new_uuid() -> str:
     """A random UUID in text form (RFC 9562 §5.4)."""
     return str(uuid_module.UUID(bytes=secrets.token_bytes(16), version=4))
+
+
+class Kept:
+    """What every thing beside the nodes has. updated_at: None until the first change."""
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uuid: Mapped[str] = mapped_column(String(36), unique=True, default=new_uuid)
+    created_at: Mapped[datetime] = mapped_column(UtcTime)
+    updated_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    extra: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
 
 
 def new_hex() -> str:

@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
-from appliance.domain import lifecycle
+from appliance.domain import fake_hardware, lifecycle
 from appliance.domain.errors import Conflict, IllegalMove, NotFound
-from appliance.domain.lifecycle import MOVES, OFFERED, REFUSED_IN_MAINTENANCE, TRANSIENT, WHICH_FLOW, State, Verb
+from appliance.domain.lifecycle import MOVES, REFUSED_IN_MAINTENANCE, TRANSIENT, WHICH_FLOW, State, Verb
 from appliance.models import event, flow
 from appliance.models.agent_command import AgentCommand
 from appliance.models.database import announce
@@ -21,6 +21,9 @@ from appliance.models.event import Event
 from appliance.models.flow import Flow
 from appliance.models.node import Inventory, Node, lock
 from appliance.services import events
+
+RELEASED = "unhold"
+"""The signal that work which holds waits for (appliance.flows.holding)."""
 
 
 class InMaintenance(Conflict):
@@ -40,13 +43,24 @@ def request(session: Session, *, node: Node, verb: Verb, spec: dict[str, Any], a
     if verb is Verb.ABORT:
         return abort(session, node=node, actor=actor, now=now)
     state = _state_after(node, verb)
-    if state in TRANSIENT:
-        work = flow.enqueue(session, kind=WHICH_FLOW[verb], node_id=node.id, data={"spec": spec}, now=now, actor=actor)
+    if State(node.provision_state) in lifecycle.HELD:
+        work = _go_on(session, node, spec, now=now)
+    elif state in TRANSIENT:
+        work = flow.enqueue(
+            session, kind=flow_of(node, verb), node_id=node.id, data={"spec": spec}, now=now, actor=actor
+        )
     else:
         work = flow.finished(session, kind=str(verb), node_id=node.id, now=now, actor=actor)
+    target = lifecycle.target_of(state, verb) if state in TRANSIENT else None
+    if State(node.provision_state) not in lifecycle.HELD:
+        node.target_provision_state = target
+    _enter(session, node, state, verb, work, actor=actor, now=now)
+    return work
+
+
+def _enter(session: Session, node: Node, state: State, verb: Verb, work: Flow, *, actor: str, now: datetime) -> None:
     old = node.provision_state
     node.provision_state = state
-    node.target_provision_state = lifecycle.target_of(state, verb) if state in TRANSIENT else None
     node.provision_updated_at = node.updated_at = now
     node.failure = node.last_error = None
     event.record(
@@ -60,15 +74,32 @@ def request(session: Session, *, node: Node, verb: Verb, spec: dict[str, Any], a
     )
     announce(session, events.TOPIC)
     session.flush()
+
+
+def _go_on(session: Session, node: Node, spec: dict[str, Any], *, now: datetime) -> Flow:
+    """Tell the work that holds to go on; a service that is asked anew gives other steps with it."""
+    work = flow.active_for(session, node.id)
+    if work is None:
+        raise IllegalMove(
+            f'No work of node "{node.label}" holds.',
+            why=f'it is in state "{node.provision_state}", but its work has ended',
+            next_step=f"rackwright node abort {node.label}",
+        )
+    payload = {"plan": spec["plan"]} if "plan" in spec else {}
+    flow.signal(session, node_id=node.id, name=RELEASED, payload=payload, now=now)
     return work
+
+
+def flow_of(node: Node, verb: Verb) -> str:
+    """The kind of flow that carries a verb out: on hardware that is not there, the one that only acts it out."""
+    kind = WHICH_FLOW[verb]
+    return f"fake-{kind}" if fake_hardware.is_fake(node) else kind
 
 
 def _state_after(node: Node, verb: Verb) -> State:
     state = State(node.provision_state)
     if (state, verb) not in MOVES:
         raise lifecycle.refusal(node.label, state, verb)
-    if verb not in OFFERED:
-        raise lifecycle.not_offered(verb)
     if node.maintenance and verb in REFUSED_IN_MAINTENANCE:
         raise InMaintenance(
             f'The {verb} operation can\'t be performed on node "{node.label}" because it is in maintenance mode.',
@@ -81,9 +112,17 @@ def _state_after(node: Node, verb: Verb) -> State:
 def abort(session: Session, *, node: Node, actor: str, now: datetime) -> Flow:
     """Stop the node's work, in whatever step it is; the engine takes the node to the failed state within a second.
 
+    Where the work has ended but its state can be left so ("service failed" to "active"), the move is all.
     Raises IllegalMove when nothing runs on it.
     """
     work = flow.active_for(session, node.id)
+    state = MOVES.get((State(node.provision_state), Verb.ABORT))
+    if work is None and state is not None:
+        work = flow.finished(session, kind=str(Verb.ABORT), node_id=node.id, now=now, actor=actor)
+        if state in lifecycle.STABLE:
+            node.target_provision_state = None
+        _enter(session, node, state, Verb.ABORT, work, actor=actor, now=now)
+        return work
     if work is None:
         raise IllegalMove(
             f'The requested action "abort" can not be performed on node "{node.label}": no work runs on it.',
@@ -239,7 +278,11 @@ def _in_words(session: Session, awaited: str) -> str:
     if awaited.startswith("agent.command:"):
         wanted = select(AgentCommand.name).where(AgentCommand.uuid == awaited.removeprefix("agent.command:"))
         return f"the agent to finish {session.scalar(wanted) or 'its work'}"
-    return {"agent.alive": "the agent to call", "call-home": "the installed system to call home"}.get(awaited, awaited)
+    return {
+        "agent.alive": "the agent to call",
+        "call-home": "the installed system to call home",
+        RELEASED: "somebody to say unhold",
+    }.get(awaited, awaited)
 
 
 def _ago(at: datetime, now: datetime) -> str:

@@ -43,8 +43,42 @@ class BmcAccess:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """What a node is to those who share machines out, checked; names and meanings as in models.node.
+
+    uuid: None lets us choose. chassis_uuid, parent: of things that must be there (parent: UUID or name). secrets: those
+    among driver_options and wishes, as {"driver": {…}, "wishes": {…}}; None leaves the stored ones.
+    """
+
+    uuid: str | None = None
+    description: str | None = None
+    owner: str | None = None
+    lessee: str | None = None
+    shard: str | None = None
+    conductor_group: str = ""
+    chassis_uuid: str | None = None
+    parent: str | None = None
+    instance_uuid: str | None = None
+    instance_name: str | None = None
+    wishes: Mapping[str, Any] = field(default_factory=dict)
+    interfaces: Mapping[str, str] = field(default_factory=dict)
+    network_data: Mapping[str, Any] = field(default_factory=dict)
+    has_automated_clean: bool | None = None
+    is_protected: bool = False
+    protected_reason: str | None = None
+    is_retired: bool = False
+    retired_reason: str | None = None
+    keeps_power: bool = False
+    secrets: Mapping[str, Mapping[str, Any]] | None = field(default=None, repr=False)
+
+
+PLAIN_DETAILS = frozenset(Details.__slots__) - {"uuid", "chassis_uuid", "parent", "secrets"}
+"""Those that are columns of the same name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewNode:
-    """A checked wish for a node."""
+    """A checked wish for a node. name: of a new one a DNS label, unless a face allows more."""
 
     name: str | None
     driver: str
@@ -57,6 +91,7 @@ class NewNode:
     rack_unit: int | None = None
     properties: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    details: Details = field(default_factory=Details)
 
 
 def parse(body: Mapping[str, Any], *, partial: bool = False) -> tuple[NewNode, frozenset[str]]:

@@ -14,8 +14,10 @@ from sqlalchemy.orm import Session
 from appliance.domain.errors import Ambiguous, Conflict, Invalid, NodeLocked, NotFound
 from appliance.domain.lifecycle import DELETABLE, State, Verb, verbs_from
 from appliance.models import event, flow
+from appliance.models.columns import new_uuid
 from appliance.models.database import take_turns
 from appliance.models.node import Inventory, Node, Port, Sighting, lock
+from appliance.services import node_rules
 from appliance.services.node_input import BOOT_MODES, BmcAccess, NewNode
 from appliance.services.vault import Vault
 
@@ -28,19 +30,25 @@ PAGE_MAX = 1000
 def create(session: Session, vault: Vault, wish: NewNode, *, actor: str, now: datetime) -> Node:
     """Enroll a node in state `enroll`. Refuses a name, MAC or BMC that another node has, and says which one."""
     _refuse_taken(session, name=wish.name, macs=wish.macs, bmc=wish.bmc, driver=wish.driver, but_not=None)
+    node_rules.refuse_taken(session, wish.details, but_not=None)
     node = Node(
+        uuid=wish.details.uuid or new_uuid(), **node_rules.columns(session, wish.details, None),
         name=wish.name, driver=wish.driver, driver_options=dict(wish.driver_options), boot_mode=wish.boot_mode,
         resource_class=wish.resource_class, rack=wish.rack, rack_unit=wish.rack_unit,
         properties=dict(wish.properties), extra=dict(wish.extra),
         created_at=now, updated_at=now, provision_updated_at=now, provision_state="enroll",
     )  # fmt: skip
     node.ports = [Port(mac=mac, created_at=now) for mac in dict.fromkeys(wish.macs)]
+    set_bmc(node, vault, wish.bmc)
+    node_rules.seal(node, vault, wish.details.secrets)
+    if node.ports:
+        adopt_sightings(session, node)
     session.add(node)
     _flush(session)
-    set_bmc(node, vault, wish.bmc)
-    _adopt_sightings(session, node)
-    event.record(session, at=now, kind="node.enrolled", actor=actor, node_id=node.id, message=f"{node.label} enrolled")
-    _flush(session)
+    event.record_all(session, [{
+        "at": now, "kind": "node.enrolled", "actor": actor, "node_id": node.id, "message": f"{node.label} enrolled",
+        "mac": None, "data": {}, "duration_s": None,
+    }])  # fmt: skip
     return node
 
 
@@ -48,7 +56,7 @@ def set_bmc(node: Node, vault: Vault, access: BmcAccess) -> None:
     """Store BMC access; the password is sealed for this node alone."""
     node.bmc_address, node.bmc_udp_port, node.bmc_username = access.address, access.udp_port, access.username
     node.bmc_verified_at = None
-    if access.address is None:
+    if access.address is None or (access.password is None and "password" in access.given):
         node.bmc_secret = None
     if access.password is not None:
         node.bmc_secret = vault.seal(access.password.encode(), bmc_context(node))
@@ -63,7 +71,7 @@ def _refuse_taken(
 ) -> None:
     others = Node.id != (but_not or 0)
     if name is not None and session.scalar(select(Node.id).where(Node.name == name, others)):
-        raise Conflict(f"a node named {name!r} exists already", next_step="choose another name")
+        raise Conflict(f"A node with name {name} already exists.", next_step="choose another name")
     if macs:
         taken = session.execute(
             select(Port.mac, Node).join(Node).where(Port.mac.in_(list(macs)), others).limit(1)
@@ -87,7 +95,7 @@ def _refuse_taken(
             )
 
 
-def _adopt_sightings(session: Session, node: Node) -> None:
+def adopt_sightings(session: Session, node: Node) -> None:
     """A sighted machine becomes this node: its running agent moves over, its sighting goes.
 
     The boot secret moves with the moment of its use, so that it stays good for one exchange. Of several sightings the
@@ -120,8 +128,8 @@ def _flush(session: Session) -> None:
 
 def fetch(session: Session, ref: str) -> Node:
     """The node by name, UUID, unambiguous UUID prefix (4 characters or more) or MAC."""
-    text = ref.strip().lower()[:64]
-    node = session.scalar(select(Node).where(or_(Node.name == text, Node.uuid == text)))
+    text = ref.strip().lower()[:255]
+    node = session.scalar(select(Node).where(or_(Node.name.in_({text, ref.strip()[:255]}), Node.uuid == text)).limit(1))
     if node is None and ":" in text:
         node = session.scalar(select(Node).join(Port).where(Port.mac == text))
     if node is None and len(text) >= 4 and "%" not in text and "_" not in text:
@@ -190,9 +198,13 @@ def counts(session: Session) -> dict[str, int]:
 def change(
     session: Session, vault: Vault, node: Node, wish: NewNode, given: frozenset[str], *, actor: str, now: datetime
 ) -> Node:
-    """Apply the fields named in `given`; the rest of the wish is ignored. Raises NodeLocked, Conflict, Invalid."""
+    """Apply the fields named in `given`; the rest of the wish is ignored. Raises NodeLocked, Conflict, Invalid.
+
+    given: names of NewNode and of its details.
+    """
     if given & RELIED_ON:
         refuse_held(session, node, f"{', '.join(sorted(given & RELIED_ON))} cannot change now")
+    node_rules.refuse_taken(session, wish.details, but_not=node)
     bmc = _merged(node, wish.bmc if "bmc" in given else BmcAccess(given=frozenset()))
     driver = wish.driver if "driver" in given else node.driver
     _refuse_taken(
@@ -203,8 +215,12 @@ def change(
         setattr(node, plain, getattr(wish, plain))
     for mapping in given & {"properties", "extra", "driver_options"}:
         setattr(node, mapping, dict(getattr(wish, mapping)))
+    for column, value in node_rules.columns(session, wish.details, given).items():
+        setattr(node, column, value)
+    node_rules.tidy(node)
     if "bmc" in given:
         set_bmc(node, vault, bmc)
+    node_rules.seal(node, vault, wish.details.secrets)
     if "macs" in given:
         kept = {port.mac: port for port in node.ports}
         node.ports = [kept.get(mac) or Port(mac=mac, created_at=now) for mac in dict.fromkeys(wish.macs)]
@@ -247,6 +263,7 @@ def refuse_held(session: Session, node: Node, what: str) -> None:
 def delete(session: Session, node: Node, *, actor: str, now: datetime) -> None:
     """Forget a node. Refused while work holds it, and while it holds an instance unless it is in maintenance."""
     refuse_held(session, node, "it cannot be deleted now")
+    node_rules.refuse_deletion(node)
     state = State(node.provision_state)
     if state not in DELETABLE and not node.maintenance:
         verbs = verbs_from(state)

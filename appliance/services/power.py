@@ -55,9 +55,19 @@ def is_under_way(node: Node, now: datetime) -> bool:
 
 
 def carry_out(
-    database: Database, connect: Callable[[Node], Bmc], node_id: int, action: PowerAction, clock: Clock
+    database: Database,
+    connect: Callable[[Node], Bmc],
+    node_id: int,
+    action: PowerAction,
+    clock: Clock,
+    *,
+    confirm_s: float = CONFIRM_S,
+    first: PowerAction | None = None,
 ) -> None:
-    """Ask the BMC, read back until it is so, and write down what was observed, never what was hoped."""
+    """Ask the BMC, read back until it is so, and write down what was observed, never what was hoped.
+
+    confirm_s: how long to wait for it to be so. first: what must be done and seen before, as a soft off before an on.
+    """
     with database.read() as session:
         node = session.get(Node, node_id)
         held = flow.active_for(session, node_id)
@@ -68,25 +78,29 @@ def carry_out(
     if held is not None:
         problem = f"{held.kind} began meanwhile; the machine is its own now"
     else:
-        observed, problem = _switch(connect, node, action)
+        observed, problem = _switch(connect, node, first, confirm_s) if first is not None else (None, None)
+        if problem is None:
+            observed, problem = _switch(connect, node, action, confirm_s)
     with database.write() as session:
         _conclude(session, node_id, action, observed=observed, problem=problem, now=clock())
 
 
-def _switch(connect: Callable[[Node], Bmc], node: Node, action: PowerAction) -> tuple[PowerState | None, str | None]:
+def _switch(
+    connect: Callable[[Node], Bmc], node: Node, action: PowerAction, confirm_s: float
+) -> tuple[PowerState | None, str | None]:
     """What was observed in the end, and what went wrong."""
     try:
         bmc = connect(node)
         bmc.power(action)
-        observed = _settled(bmc, TARGET[action])
+        observed = _settled(bmc, TARGET[action], confirm_s)
     except BmcError as error:
         return None, str(error)
     is_done = observed is TARGET[action]
-    return observed, None if is_done else f"power state did not change to {TARGET[action].value} in {CONFIRM_S:.0f} s"
+    return observed, None if is_done else f"power state did not change to {TARGET[action].value} in {confirm_s:.0f} s"
 
 
-def _settled(bmc: Bmc, wanted: PowerState) -> PowerState:
-    deadline = time.monotonic() + CONFIRM_S
+def _settled(bmc: Bmc, wanted: PowerState, confirm_s: float) -> PowerState:
+    deadline = time.monotonic() + confirm_s
     observed = bmc.power_state()
     while observed is not wanted and time.monotonic() < deadline:
         time.sleep(CONFIRM_EVERY_S)

@@ -2,8 +2,8 @@
 
 Options of a target: `delay_s` (before each answer), `fail` (capability name -> share of calls that fail, e.g.
 {"power": 0.1, "sensors": 1}), `error` (kind of the failure: unreachable, denied, unsupported, busy, nonsense),
-`seed` (the failures repeat exactly), `power` ("on"/"off": the state at first sight), `ignore` (list of capabilities
-whose changes are accepted and not done).
+`seed` (the failures repeat exactly), `power` ("on"/"off": the state at first sight, and again whenever it is told
+otherwise than before), `ignore` (list of capabilities whose changes are accepted and not done).
 """
 
 import random
@@ -32,13 +32,21 @@ GREETING = b"fake console\r\n"
 
 @dataclass(slots=True)
 class FakeMachine:
+    """told: the state that the options named last."""
+
     is_on: bool
     random: random.Random
+    told: object = None
     lock: threading.Lock = field(default_factory=threading.Lock)
     boot: BootOverride = NO_OVERRIDE
     identify_s: int = 0
     log: list[SelEntry] = field(default_factory=list)
     history: list[str] = field(default_factory=list)
+
+    def believe(self, told: object) -> None:
+        """Who keeps the record of the machine may have switched it without asking: its word counts when it is news."""
+        if told in ("on", "off") and told != self.told:
+            self.is_on, self.told = told == "on", told
 
 
 class FakeMachines:
@@ -54,8 +62,9 @@ class FakeMachines:
             if known is None:
                 seed = f"{target.options.get('seed', 0)}/{target.address}"
                 dice = random.Random(seed)  # noqa: S311  reproducible failures, not a secret
-                known = FakeMachine(is_on=target.options.get("power") == "on", random=dice)
+                known = FakeMachine(is_on=False, random=dice)
                 self._machines[target.address] = known
+            known.believe(target.options.get("power"))
             return known
 
 

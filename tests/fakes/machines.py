@@ -148,6 +148,8 @@ def _work(machine: Machine, command: AgentCommand) -> dict[str, Any]:
         case "erase":
             machine.disk = "empty"
             return {"disks": [{"name": "/dev/vda"}]}
+        case "rescue":
+            return {"user": "rescue"}
         case "write_image":
             machine.disk = str(command.params.get("image"))
             return {}

@@ -15,6 +15,7 @@ from appliance.models.node import Inventory, Node
 from appliance.services import events, lifecycle, nodes
 from webui import states, timeline, words
 from webui.site import Site
+from webui.views.act import DEEDS
 
 LOG_MAX = 2000
 SOURCES = {
@@ -93,7 +94,7 @@ def _standing(session: Session, node: Node, now: datetime) -> dict[str, Any]:
 
 def _asks(state: State, *, is_inspected: bool) -> dict[str, Any]:
     """The verbs that the state allows, the one that leads on first."""
-    verbs = verbs_from(state)
+    verbs = [verb for verb in verbs_from(state) if verb in DEEDS]
     ways = {
         State.MANAGEABLE: Verb.PROVIDE if is_inspected else Verb.INSPECT,
         State.AVAILABLE: Verb.DEPLOY,

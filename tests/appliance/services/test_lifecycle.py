@@ -52,12 +52,6 @@ def test_a_state_that_does_not_allow_the_verb_changes_nothing(made: Rig) -> None
     assert made.events() == []
 
 
-def test_a_verb_of_ironic_s_that_we_do_not_offer_says_so(made: Rig) -> None:
-    made.add_node("active")
-    with pytest.raises(IllegalMove, match='"rescue" is not offered'):
-        made.ask(Verb.RESCUE)
-
-
 @pytest.mark.parametrize(
     ("state", "verb"),
     [("available", Verb.DEPLOY), ("manageable", Verb.PROVIDE), ("manageable", Verb.INSPECT), ("active", Verb.REBUILD)],

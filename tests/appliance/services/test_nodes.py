@@ -28,7 +28,7 @@ def test_a_new_node_is_in_enroll_and_its_password_is_sealed(database):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"macs": ["52:54:00:77:00:09"], "bmc": node_input.BmcAccess(address="10.77.0.9")}, "named 'n1'"),
+        ({"macs": ["52:54:00:77:00:09"], "bmc": node_input.BmcAccess(address="10.77.0.9")}, "name n1"),
         ({"name": "n2", "bmc": node_input.BmcAccess(address="10.77.0.9")}, MAC),
         ({"name": "n2", "macs": []}, "10.77.0.201"),
     ],

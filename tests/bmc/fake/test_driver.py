@@ -67,3 +67,12 @@ def test_a_closed_console_refuses():
     console.close()
     with pytest.raises(BmcError):
         console.write(b"x")
+
+
+def test_what_the_record_newly_says_is_believed_once():
+    machines = FakeMachines()
+    assert fake(machines, power="on").power_state() is PowerState.ON
+    fake(machines, power="on").power(PowerAction.OFF)
+    assert fake(machines, power="on").power_state() is PowerState.OFF, "an old word does not undo what was done since"
+    assert fake(machines, power="off").power_state() is PowerState.OFF
+    assert fake(machines, power="on").power_state() is PowerState.ON

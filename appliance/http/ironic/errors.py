@@ -1,0 +1,87 @@
+"""How this face says no: a JSON text inside a JSON object, as the clients of Bare Metal v1 expect.
+
+`error_message` is the text of an object with faultcode (`Client`, `Server`), faultstring and debuginfo. What the router
+itself refuses (no such path, a method that is not there, a version out of range) has code, title and description there.
+"""
+
+from http import HTTPStatus
+
+import orjson
+from flask import Response, g
+from werkzeug.exceptions import HTTPException
+
+from appliance.domain.errors import IllegalMove, RackwrightError
+from appliance.http.errors import Refusal
+from appliance.http.ironic import versions
+from appliance.http.ironic.versions import NotAcceptable
+from appliance.http.json_body import reply
+from appliance.services.lifecycle import InMaintenance
+from bmc.errors import Unsupported
+
+
+class BadRequest(RackwrightError):
+    """The request cannot be carried out as it is."""
+
+    code = "invalid"
+    blame = "caller"
+
+
+class PreconditionFailed(RackwrightError):
+    """The thing was changed meanwhile."""
+
+    code = "precondition-failed"
+    blame = "caller"
+
+
+_STATUS: dict[type[Exception], int] = {
+    NotAcceptable: 406,
+    BadRequest: 400,
+    PreconditionFailed: 412,
+    # Our own face says 409 of these: the node's state forbids the verb. The clients of this one wait for 400.
+    IllegalMove: 400,
+    InMaintenance: 400,
+    Unsupported: 400,
+}
+
+
+def shape(refusal: Refusal) -> Response:
+    """The refusal in this face's words and status; what follows goes to every answer of this face."""
+    status = next((_STATUS[kind] for kind in type(refusal.cause).__mro__ if kind in _STATUS), refusal.status)
+    if status == 401:
+        response = _unauthenticated()
+    else:
+        response = reply({"error_message": orjson.dumps(_inner(refusal, status)).decode()}, status)
+    sign(response)
+    return response
+
+
+def _inner(refusal: Refusal, status: int) -> dict[str, object]:
+    if isinstance(refusal.cause, HTTPException | NotAcceptable):
+        return {"code": status, "title": HTTPStatus(status).phrase, "description": refusal.message}
+    text = f"{refusal.message} ({refusal.why})" if refusal.why else refusal.message
+    return {"faultcode": "Client" if status < 500 else "Server", "faultstring": text, "debuginfo": None}
+
+
+def _unauthenticated() -> Response:
+    text = "The request you have made requires authentication."
+    response = reply({"error": {"code": 401, "title": "Unauthorized", "message": text}}, 401)
+    response.headers["WWW-Authenticate"] = f'Keystone uri="{g.get("origin", "")}/identity"'
+    return response
+
+
+def sign(response: Response) -> None:
+    """What every answer below `/baremetal` carries: the range of versions, the one spoken, the request's id."""
+    headers = response.headers
+    for name, value in versions.RANGE.items():
+        headers[name] = value
+    minor = g.get("minor")
+    if minor is not None:
+        headers[versions.HEADER] = f"1.{minor}"
+    headers["Openstack-Request-Id"] = headers["X-Openstack-Request-Id"] = g.get("request_id", "")
+    if "Vary" not in headers:
+        headers["Vary"] = "X-OpenStack-Ironic-API-Version"
+
+
+def not_found(what: str, ident: str) -> str:
+    """The sentence for a thing that is not there, or that is not the caller's to see."""
+    return f"{what} {ident[:255]} could not be found."

@@ -1,0 +1,204 @@
+"""What is known of a node beside itself: its history, its last inventory, its children, and whether it is ready."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from appliance.domain.errors import NotFound, RackwrightError
+from appliance.http.ironic import driver_info, hardware, node_fields, pages, policy
+from appliance.http.ironic.call import Call, Route
+from appliance.http.ironic.errors import BadRequest
+from appliance.http.ironic.node_access import find
+from appliance.http.json_body import reply
+from appliance.models import paging
+from appliance.models.event import Event
+from appliance.models.node import Inventory, Node
+from appliance.services import images
+
+HISTORY_SINCE, INVENTORY_SINCE, CHILDREN_SINCE = 78, 81, 83
+KINDS = ("state", "node.enrolled", "node.changed", "node.maintenance", "power.ask", "power", "power.failed",
+         "flow.abort", "bmc.set", "node.allocation")  # fmt: skip
+"""Events that are the history of a node; what its ports said on the network, and each step, is our own face's."""
+
+_LONGEST = 255
+_EVENT_UUID = "00000000-0000-4000-8000-"
+"""Events have numbers; clients want UUIDs: the number stands in the last part."""
+
+
+def routes() -> list[Route]:
+    node = "/nodes/<ident>"
+    return [
+        Route(method="GET", path=f"{node}/history", view=_history, since=HISTORY_SINCE),
+        Route(method="GET", path=f"{node}/history/<uuid>", view=_one, since=HISTORY_SINCE),
+        Route(method="GET", path=f"{node}/inventory", view=_inventory, since=INVENTORY_SINCE),
+        Route(method="GET", path=f"{node}/children", view=_children, since=CHILDREN_SINCE),
+        Route(method="GET", path=f"{node}/validate", view=_validate),
+        Route(method="GET", path="/nodes/validate", view=_validate_old),
+    ]
+
+
+def _history(call: Call, ident: str) -> Response:
+    page = pages.parse(call.arguments, call.minor, sortable=frozenset({"created_at", "severity", "event"}))
+    if page.fields is not None:
+        raise BadRequest("Unexpected arguments: fields")
+    pages.only(call.arguments, frozenset())
+    with call.context.database.read() as session:
+        node = find(session, call, ident, policy.OWNER_READER, "baremetal:node:history:get")
+        query = select(Event).where(Event.node_id == node.id, Event.kind.in_(KINDS))
+        after = None if page.marker is None else paging.After(value=None, id=_number(page.marker))
+        # Events are in the order of their time.
+        query = paging.page(query, None, Event.id.expression, after=after, descending=page.descending, limit=page.limit)
+        found = list(session.scalars(query))
+    items = [_shown(call, node, row, detail=bool(page.detail)) for row in found]
+    last = items[-1]["uuid"] if items else None
+    url = f"{call.v1}/nodes/{ident}/history"
+    return reply(pages.collection("history", items, page, url=url, arguments=call.arguments, last=last))
+
+
+def _number(uuid: str) -> int:
+    tail = uuid.lower().removeprefix(_EVENT_UUID)
+    if len(tail) != 12 or not tail.isascii() or not tail.isdigit():
+        raise NotFound(f"Node history record {uuid[:64]} could not be found.")
+    return int(tail)
+
+
+def _one(call: Call, ident: str, uuid: str) -> Response:
+    with call.context.database.read() as session:
+        node = find(session, call, ident, policy.OWNER_READER, "baremetal:node:history:get")
+        row = session.get(Event, _number(uuid))
+    if row is None or row.node_id != node.id or row.kind not in KINDS:
+        raise NotFound(f"Node history record {uuid[:64]} could not be found.")
+    return reply(_shown(call, node, row, detail=True))
+
+
+def _shown(call: Call, node: Node, row: Event, *, detail: bool) -> dict[str, Any]:
+    uuid = f"{_EVENT_UUID}{row.id:012d}"
+    is_failure = row.kind.endswith("failed") or str(row.data.get("to", "")).endswith("failed")
+    text = row.message if detail or len(row.message) <= _LONGEST else f"{row.message[:251]}..."
+    shown = {
+        "uuid": uuid,
+        "created_at": row.at.isoformat(),
+        "severity": "ERROR" if is_failure else "INFO",
+        "event": text,
+        "links": call.links("nodes", node.uuid, "history", uuid)[:1],
+    }
+    if detail:
+        shown |= {"event_type": _event_type(row.kind), "conductor": node_fields.HOST, "user": row.actor}
+    return shown
+
+
+def _event_type(kind: str) -> str:
+    return "provisioning" if kind == "state" else kind.partition(".")[0]
+
+
+def _inventory(call: Call, ident: str) -> Response:
+    with call.context.database.read() as session:
+        node = find(session, call, ident, policy.OWNER_READER, "baremetal:node:inventory:get")
+        row = session.get(Inventory, node.id)
+    if row is None:
+        raise NotFound(f"Node inventory record for node {node.uuid} could not be found.")
+    return reply({"inventory": inventory(row.report), "plugin_data": row.plugin_data})
+
+
+def inventory(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Our report (agent.wire.Inventory) as the agent of the field would have written it."""
+    cpu, bmc, memory_mib = report.get("cpu") or {}, report.get("bmc") or {}, report.get("memory_mib") or 0
+    return {
+        "bmc_address": bmc.get("address"),
+        "bmc_mac": bmc.get("mac"),
+        "boot": {"current_boot_mode": report.get("boot_mode"), "pxe_interface": report.get("boot_mac")},
+        "cpu": {
+            "architecture": cpu.get("architecture"), "count": cpu.get("threads"), "model_name": cpu.get("model"),
+            "flags": cpu.get("flags", []), "socket_count": cpu.get("sockets"),
+        },
+        "disks": [_disk(disk) for disk in report.get("disks", [])],
+        "interfaces": [_interface(nic) for nic in report.get("nics", [])],
+        "memory": {"physical_mb": memory_mib, "total": memory_mib * 1024 * 1024},
+        "system_vendor": {
+            "manufacturer": report.get("manufacturer"), "product_name": report.get("product"),
+            "serial_number": report.get("serial"), "firmware": report.get("firmware") or {},
+        },
+        "pci_devices": report.get("pci", []),
+    }  # fmt: skip
+
+
+def _disk(disk: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": disk.get("name"), "model": disk.get("model"), "size": disk.get("size_bytes"),
+        "rotational": disk.get("is_rotational"), "serial": disk.get("serial"), "wwn": disk.get("wwn"),
+        "by_path": disk.get("by_path"),
+    }  # fmt: skip
+
+
+def _interface(nic: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": nic.get("name"), "mac_address": nic.get("mac"), "ipv4_address": nic.get("address"),
+        "has_carrier": nic.get("has_link"), "speed_mbps": nic.get("speed_mbps"), "driver": nic.get("driver"),
+        "pci_address": nic.get("pci"), "lldp": nic.get("lldp"),
+    }  # fmt: skip
+
+
+def _children(call: Call, ident: str) -> Response:
+    with call.context.database.read() as session:
+        node = find(session, call, ident, policy.PROJECT_READER, "baremetal:node:get")
+        query = select(Node.uuid).where(Node.parent_uuid == node.uuid).order_by(Node.id).limit(pages.MOST)
+        project = policy.project_of(call.actor)
+        if project is not None:
+            query = query.where((Node.owner == project) | (Node.lessee == project))
+        found = list(session.scalars(query))
+    link = {"href": f"{call.v1}/nodes/?parent_node={node.uuid}", "rel": "children"}
+    return reply({"children": found, "links": link})
+
+
+def _validate_old(call: Call) -> Response:
+    """The form of the first clients: `/nodes/validate?node=…`."""
+    ident = call.arguments.get("node") or call.arguments.get("node_uuid")
+    if not ident:
+        raise BadRequest("Missing mandatory parameter node")
+    return _validate(call, ident)
+
+
+def _validate(call: Call, ident: str) -> Response:
+    with call.context.database.read() as session:
+        node = find(session, call, ident, policy.OWNER_MEMBER_LESSEE_MANAGER, "baremetal:node:validate")
+        shown = {kind: _verdict(session, node, kind, way) for kind, way in _ways(node)}
+    return reply(shown)
+
+
+def _ways(node: Node) -> list[tuple[str, str]]:
+    ways = node_fields.ways_of(node)
+    return [(kind, ways[f"{kind}_interface"]) for kind in hardware.KINDS if kind != "vendor"]
+
+
+def _verdict(session: Session, node: Node, kind: str, way: str) -> dict[str, Any]:
+    reason = _reason(session, node, kind, way)
+    return {"result": True} if reason is None else {"result": False, "reason": reason}
+
+
+def _reason(session: Session, node: Node, kind: str, way: str) -> str | None:
+    """What stands in the way of doing this with the node; None when nothing does."""
+    if way.startswith("no-"):
+        return str(hardware.unsupported(node.driver, kind))
+    absent = driver_info.missing(node.driver, node.bmc_address)
+    if absent and kind in ("power", "management"):
+        return f"Missing the following credentials in node's driver_info: {absent}."
+    if kind == "deploy" and way == "direct":
+        return _without_image(session, node)
+    return None
+
+
+def _without_image(session: Session, node: Node) -> str | None:
+    source = node.wishes.get("image_source")
+    text = f"Node {node.uuid} failed to validate deploy image info. "
+    if not isinstance(source, str) or not source:
+        return text + "Some parameters were missing. Missing are: ['instance_info.image_source']"
+    if "://" in source and not source.startswith("glance://"):
+        return None
+    try:
+        images.fetch(session, source.removeprefix("glance://"))
+    except RackwrightError as fault:
+        return text + fault.message
+    return None

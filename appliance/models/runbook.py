@@ -1,0 +1,24 @@
+"""A runbook: steps that an administrator has approved, to be run on a node by name."""
+
+from typing import Any
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from appliance.models.columns import Kept
+from appliance.models.database import Model
+
+
+class Runbook(Kept, Model):
+    """steps: [{interface, step, args, order}]. name: a trait; a node needs that trait to be given the runbook.
+
+    owner: the project it belongs to; None with is_public: everybody's.
+    """
+
+    __tablename__ = "runbook"
+
+    name: Mapped[str] = mapped_column(String(255), unique=True)
+    steps: Mapped[list[Any]] = mapped_column(default=list)
+    disable_ramdisk: Mapped[bool] = mapped_column(default=False)
+    is_public: Mapped[bool] = mapped_column(default=False)
+    owner: Mapped[str | None] = mapped_column(String(255), index=True)
