@@ -189,6 +189,7 @@ def _image_and_host(node: Node, spec: dict[str, Any]) -> None:
         spec["image"] = source.removeprefix("glance://")[:2048]
     if "configdrive" in spec:  # who brings one has said it all in there
         return
+    spec["call_home"] = deployment.HOPED  # whether the image knows how to call is not known here
     if node.instance is None or "hostname" not in node.instance:
         wished = node.wishes.get("hostname") or node.wishes.get("display_name") or node.instance_name or node.label
         spec["hostname"] = _NOT_IN_HOST.sub("-", str(wished)[:255].lower()).strip("-")[:63].strip("-") or node.uuid
