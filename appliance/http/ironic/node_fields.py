@@ -52,9 +52,8 @@ def _time(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
-def _json(text: str | None) -> Any:
-    """JSON that is passed on unread."""
-    return None if text is None else orjson.Fragment(text)
+_json = orjson.Fragment
+"""JSON that is passed on unread."""
 
 
 Step = Callable[[Any], Any]
@@ -178,7 +177,7 @@ class Shape:
         first = [PLAIN[name][0] for name in self._plain]
         more = ["uuid", "owner", "lessee", "version", *(column for name in worked for column in _FROM[name])]
         self.columns = tuple(dict.fromkeys([*first, *more]))
-        self._positions = [(self.columns.index(column), name) for column, name in zip(first, self._plain, strict=True)]
+        assert self.columns[: len(first)] == tuple(first), "one attribute, one column: render pairs them in order"
         self._steps = [(name, step) for name in self._plain if (step := _step_of(name, minor)) is not None]
         self._redactable = [name for name in names if name in _REDACTED]
         base = node_reading.statement(self.columns)
@@ -187,7 +186,7 @@ class Shape:
 
     def render(self, row: Row[Any], root: str, *, project: str | None = None) -> dict[str, Any]:
         """project: whose eyes it is for; None for those who see all."""
-        shown: dict[str, Any] = {name: row[position] for position, name in self._positions}
+        shown: dict[str, Any] = dict(zip(self._plain, row, strict=False))  # the plain columns come first
         for name, step in self._steps:
             value = shown[name]
             if value is not None:
@@ -209,9 +208,9 @@ class Shape:
         return shown
 
 
-def _links(root: str, tail: str) -> Any:
-    """As Call.links, in JSON already: nothing in an address of ours or a UUID needs to be escaped."""
-    return orjson.Fragment(
+def _links(root: str, tail: str) -> orjson.Fragment:
+    """JSON already: five of these in each node cost more than all its columns. root and tail need no quoting."""
+    return _json(
         f'[{{"href":"{root}/v1/nodes/{tail}","rel":"self"}},{{"href":"{root}/nodes/{tail}","rel":"bookmark"}}]'
     )
 
