@@ -18,6 +18,7 @@ class FlowPolicy:
     agent_silence_s: an agent that sent nothing for so long, in the middle of a command, is lost.
     automated_clean: how provide and undeploy erase, `metadata` or `shred`.
     fake_delays: how long things take on hardware that is not there (appliance.domain.fake_hardware), by kind.
+    add_ports, keep_ports: what an inspection makes of a machine's interfaces (appliance.services.inspection).
     kexec_home_s: a kexec that did not call home by then gets a reset; call_home_s counts from a full boot.
     """
 
@@ -32,6 +33,8 @@ class FlowPolicy:
     leave_agent_s: float = 120.0
     kexec: bool = True
     automated_clean: str = "metadata"
+    add_ports: str = "pxe"
+    keep_ports: str = "all"
     kexec_home_s: float = 300.0
     call_home_s: float = 1200.0
     fake_delays: Mapping[str, tuple[float, float]] = field(default_factory=dict)

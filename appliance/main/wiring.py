@@ -118,6 +118,7 @@ def _resources(config: Config, keys: Vault, store: ImageStore, bmcs: Bmcs, clock
         inspect_s=limits.inspect_s, erase_s=limits.clean_s, write_image_s=limits.write_image_s,
         kexec_home_s=limits.kexec_home_s, fake_delays=config.fake.delays,
         automated_clean=limits.automated_clean, call_home_s=limits.call_home_s,
+        add_ports=config.inspection.add_ports, keep_ports=config.inspection.keep_ports,
         at_once={"bmc": config.bmc.concurrency, "image_write": limits.image_writes_at_once},
     )  # fmt: skip
     return Resources(connect=bmcs.connect, make_write_params=write_params, policy=policy)
