@@ -76,6 +76,11 @@ def _boot_disk(params: Mapping[str, Any], context: Context) -> Outcome:
     return Outcome(loaded, then="kexec")
 
 
+def _rescue(params: Mapping[str, Any], context: Context) -> Outcome:
+    rescue = importlib.import_module("agent.rescue")
+    return Outcome(rescue.open_door(context.host, params.get("password_hash")))
+
+
 def _leave(how: Departure) -> Callable[[Mapping[str, Any], Context], Outcome]:
     return lambda _params, _context: Outcome({}, then=how)
 
@@ -86,6 +91,7 @@ COMMANDS: Mapping[str, Callable[[Mapping[str, Any], Context], Outcome]] = {
     "erase": _erase,
     "write_image": _write_image,
     "boot_disk": _boot_disk,
+    "rescue": _rescue,
     "reboot": _leave("reboot"),
     "power_off": _leave("power_off"),
 }

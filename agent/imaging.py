@@ -6,6 +6,7 @@ write_image takes
     token          (secret) lets this machine fetch them
     root_device    hints that name the root disk, see agent.imaging_disk.HINTS; {} for the smallest that fits
     config_drive   (secret) base64 of the file system labelled config-2, or null
+    config_drive_gzip  (secret) the same, gzipped before: whoever gives one takes the other's place
 
 Nothing is written before it is known to fit, and no byte whose checksum is not the one that the appliance named. The
 first MiB, which holds the boot code and the partition table, is zeroed first and written last: whatever ends the
@@ -17,6 +18,7 @@ import logging
 import os
 import threading
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,17 +102,29 @@ def parse(params: Mapping[str, Any]) -> Job:
     base, token, hints = params.get("base_url"), params.get("token"), params.get("root_device") or {}
     if not isinstance(base, str) or not isinstance(token, str) or not isinstance(hints, dict):
         raise Refused("write_image needs base_url, token and root_device")
-    try:
-        drive = binascii.a2b_base64(params.get("config_drive") or "", strict_mode=True)
-    except (ValueError, TypeError):  # binascii.Error is a ValueError
-        raise Refused("config_drive is not base64") from None
-    if len(drive) > MAX_DRIVE:
-        raise Refused(f"the config drive is longer than {MAX_DRIVE} bytes")
+    drive = _drive(params)
     urls = [
         parse_url(f"{base.rstrip('/')}/{name}?token={token}")
         for name in (description.data_name, description.index_name)
     ]
     return Job(description, urls[0], urls[1], hints, drive)
+
+
+def _drive(params: Mapping[str, Any]) -> bytes:
+    packed = params.get("config_drive_gzip")
+    try:
+        drive = binascii.a2b_base64(packed or params.get("config_drive") or "", strict_mode=True)
+    except (ValueError, TypeError):  # binascii.Error is a ValueError
+        raise Refused("config_drive is not base64") from None
+    if packed:
+        unfold = zlib.decompressobj(wbits=31)
+        try:
+            drive = unfold.decompress(drive, MAX_DRIVE + 1)
+        except zlib.error:
+            raise Refused("config_drive_gzip is not gzipped") from None
+    if len(drive) > MAX_DRIVE:
+        raise Refused(f"the config drive is longer than {MAX_DRIVE} bytes")
+    return drive
 
 
 class _Writer:

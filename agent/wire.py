@@ -29,6 +29,7 @@ CommandName = Literal[
     "erase",  # {"method": "metadata"|"shred", "disks": [serial]|None, "skip": [serial]} -> {"disks": [{...}]}
     "write_image",  # the image stream, the root disk and the config drive: see agent.imaging
     "boot_disk",  # {"method": "kexec"|"reboot"} -> {} ; answers before it leaves
+    "rescue",  # {"password_hash": str(secret)} -> {"user": str, "port": int, "fingerprint": str}
     "reboot",  # {} -> {}
     "power_off",  # {} -> {}
 ]

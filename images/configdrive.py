@@ -6,6 +6,7 @@ them (nova docs, "config drives"). user_data is kept byte for byte; nothing is r
 
 import io
 import json
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from images.errors import BadConfigDrive
 LABEL = "config-2"
 MAX_USER_DATA = 64 * 1024
 MAX_DRIVE = 64 * 1024 * 1024
+GZIP = b"\x1f\x8b"
 
 
 def build(
@@ -40,6 +42,45 @@ def build(
         except UnicodeDecodeError as cause:
             raise BadConfigDrive("vendor-data is not UTF-8 text") from cause
     return _iso({"openstack/latest/" + name: content for name, content in files.items()})
+
+
+def of_documents(
+    *,
+    meta_data: Mapping[str, Any],
+    user_data: bytes | None,
+    network: Mapping[str, Any] | None,
+    vendor: Mapping[str, Any] | None,
+) -> bytes:
+    """As `build`, of documents that somebody else wrote: only the whole is capped, and vendor data is a JSON object."""
+    files = {"meta_data.json": _json(meta_data)}
+    files |= {
+        name: _json(value) for name, value in (("network_data.json", network), ("vendor_data2.json", vendor)) if value
+    }
+    if user_data is not None:
+        files["user_data"] = user_data
+    return _iso({"openstack/latest/" + name: content for name, content in files.items()})
+
+
+def unpack(packed: bytes) -> bytes:
+    """The file system out of its gzip. Raises BadConfigDrive unless it is one, and no longer than MAX_DRIVE."""
+    unfold = zlib.decompressobj(wbits=31)
+    try:
+        found = unfold.decompress(packed, MAX_DRIVE + 1)
+    except zlib.error as cause:
+        raise BadConfigDrive("the config drive is not gzipped") from cause
+    if len(found) > MAX_DRIVE:
+        raise BadConfigDrive(f"the config drive is longer than {MAX_DRIVE} bytes")
+    if not unfold.eof:
+        raise BadConfigDrive("the config drive ends in the middle")
+    if not is_file_system(found):
+        raise BadConfigDrive("the config drive is neither an ISO 9660 nor a FAT file system")
+    return found
+
+
+def is_file_system(data: bytes) -> bool:
+    """ISO 9660 (ECMA-119 §8.1: the identifier of the first volume descriptor) or FAT (the type in its boot sector)."""
+    is_iso = data[0x8001:0x8006] == b"CD001"
+    return is_iso or (data[510:512] == b"\x55\xaa" and (data[54:57] == b"FAT" or data[82:85] == b"FAT"))
 
 
 def _json(value: Any) -> bytes:

@@ -13,6 +13,7 @@ PACKAGES = (
     "kmod",
     "libzstd1",
     "hdparm",
+    "dropbear-bin",
 )
 
 # Programs outside busybox, each with its user. What Python can do by itself (partition tables, image streams, IPMI,
@@ -20,6 +21,8 @@ PACKAGES = (
 PROGRAMS = (
     "kmod",  # coldplug; busybox's modprobe reads no zstd modules
     "hdparm",  # agent.secure_erase: ATA secure erase
+    "dropbear",  # agent.rescue: the way in, started only there
+    "dropbearkey",
 )
 # Libraries that Python opens by name, beyond those that programs and modules are linked with.
 LIBRARIES = (

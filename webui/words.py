@@ -63,6 +63,7 @@ COMMANDS: Mapping[str, str] = {
     "erase": "erases the disks",
     "write_image": "writes the image",
     "boot_disk": "starts the installed system",
+    "rescue": "lets somebody in",
     "setup_bmc": "makes our account on the BMC",
     "reboot": "reboots",
     "power_off": "powers off",
@@ -70,24 +71,29 @@ COMMANDS: Mapping[str, str] = {
 """What the agent does with each command."""
 
 
+_ASKS = {"ask_inventory": "inspect", "leave_agent": "boot_disk", "open_door": "rescue", "ask_step": "erase"}
+"""Steps that are called otherwise than the command that they wait for."""
+
+
 def awaited(wait_for: str, step: str) -> str:
     """What a piece of work waits for, as the object of `waits for`."""
     if wait_for.startswith("agent.command:"):
-        command = {"ask_inventory": "inspect", "leave_agent": "boot_disk"}.get(step, step)
+        command = _ASKS.get(step, step)
         doing = COMMANDS.get(command)
         return f"the agent, which {doing}" if doing else "the agent to finish its work"
     return {
         "agent.alive": "the machine to boot from the network and its agent to call",
         "call-home": "the installed system to boot and call home",
+        "unhold": "somebody to say unhold",
     }.get(wait_for, wait_for)
 
 
 def goes_on(wait_for: str, step: str) -> str:
     """The same from the machine's side, in a few words for a list."""
     if wait_for.startswith("agent.command:"):
-        command = {"ask_inventory": "inspect", "leave_agent": "boot_disk"}.get(step, step)
+        command = _ASKS.get(step, step)
         return f"agent {COMMANDS.get(command, 'works')}"
-    known = {"agent.alive": "boots from the network", "call-home": "installed system boots"}
+    known = {"agent.alive": "boots from the network", "call-home": "installed system boots", "unhold": "holds"}
     return known.get(wait_for, f"waits for {wait_for}")
 
 
@@ -128,6 +134,24 @@ STEPS: Mapping[str, str] = {
     "await_home": "wait for the installed system",
     "is_home": "the installed system calls home",
     "is_lost": "wait for the installed system",
+    "is_started": "start the installed system",
+    "fetch_config_drive": "fetch the config-drive",
+    "take_step": "look for the next step",
+    "ask_step": "run a step on the agent",
+    "step_answered": "run a step on the agent",
+    "step_pause": "pause",
+    "step_power_off": "power off",
+    "step_await_off": "power off",
+    "step_power_on": "power on",
+    "step_await_on": "power on",
+    "released": "go on after the hold",
+    "open_door": "open the rescue system",
+    "door_is_open": "open the rescue system",
+    "forget_rescue": "end the rescue",
+    "back_to_work": "back to the instance",
+    "stop_instance": "power off",
+    "await_stop": "power off",
+    "not_cleaned": "leave the disks as they are",
     "forget_instance": "take the instance's secrets away",
     "instance_gone": "take the instance away",
 }

@@ -17,7 +17,7 @@ from appliance.flows.moves import move
 from appliance.flows.procedure import Procedure, Record, Step
 from appliance.models.database import JsonObject
 from appliance.models.node import Node
-from appliance.services import inspection
+from appliance.services import allocations, inspection
 from bmc.types import PowerState
 
 PREFIX = "fake-"
@@ -183,6 +183,7 @@ def _undeployed(turn: Record) -> str:
     node = turn.node
     node.call_home_hash = node.agent_session_hash = node.boot_secret_hash = None
     node.instance = node.instance_address = node.instance_secret = None
+    allocations.release(turn.session, node, now=turn.now)
     move(turn, Outcome.ERASE, "the instance is gone")
     return _cleaned(turn)
 

@@ -2,10 +2,14 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
+from appliance.domain.errors import Invalid, Unavailable
 from appliance.services.image_faults import in_our_words
-from images import fetch, importer
+from images import configdrive, errors, fetch, importer
+
+CONFIG_DRIVE_S = 120.0
 
 
 def pack_image(
@@ -39,3 +43,23 @@ def checker(limits: fetch.Limits) -> Callable[[str], None]:
             fetch.check(url, limits=limits)
 
     return check_url
+
+
+def drive_fetcher(
+    trusted: tuple[IPv4Network | IPv6Network, ...],
+) -> Callable[[str], contextlib.AbstractContextManager[fetch.Source]]:
+    """The same for a config-drive, which is small and waited for. A flow tries again what may pass."""
+    limits = fetch.Limits(max_bytes=configdrive.MAX_DRIVE, deadline_s=CONFIG_DRIVE_S, trusted=trusted)
+
+    @contextlib.contextmanager
+    def fetch_drive(url: str) -> Iterator[fetch.Source]:
+        try:
+            with fetch.opened(url, limits=limits) as source:
+                yield source
+        except errors.FetchFailed as cause:
+            said = f"The config-drive could not be fetched: {cause}."
+            raise (Unavailable(said) if cause.retryable else Invalid(said)) from cause
+        except errors.ImageError as cause:
+            raise Invalid(f"The config-drive could not be fetched: {cause}.") from cause
+
+    return fetch_drive

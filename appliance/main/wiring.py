@@ -16,11 +16,11 @@ from appliance.flows.engine import Engine
 from appliance.flows.resources import FlowPolicy, Resources
 from appliance.http.context import Context
 from appliance.main.doctor import Doctor
-from appliance.main.packing import checker, fetcher, pack_image
+from appliance.main.packing import checker, drive_fetcher, fetcher, pack_image
 from appliance.models.database import Database, JsonObject, Session
 from appliance.models.flow import Flow
 from appliance.models.node import Node
-from appliance.services import deployment, identity, nodes, retention, tls, vault
+from appliance.services import config_drive, deployment, identity, nodes, rescue, retention, tls, vault
 from appliance.services.discovery import Policy
 from appliance.services.image_store import ImageStore
 from appliance.services.vault import Vault
@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 BACKGROUND_THREADS = 8
 ENGINE_THREADS = 8
+FETCHES_AT_ONCE = 4
+"""Config-drives fetched at the same time: half of the threads stay for other steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,8 @@ def build(config: Config, clock: Clock) -> Control:
     )  # fmt: skip
     tokens = identity.Tokens(database, keys, clock, _login_policy(config))
     background = Background(BACKGROUND_THREADS)
-    engine = Engine(database, FLOWS, _resources(config, keys, store, bmcs, clock), clock=clock, threads=ENGINE_THREADS)
+    resources = _resources(config, store, bmcs, clock, database=database)
+    engine = Engine(database, FLOWS, resources, clock=clock, threads=ENGINE_THREADS)
     context = Context(
         state=config.state, config=config, database=database, vault=keys, clock=clock, connect=bmcs.connect,
         background=background, discovery=_discovery(config), images=store, doctor=Doctor(config, clock).checks,
@@ -86,10 +89,10 @@ class Bmcs:
     """Kept connections by node; opens the sealed password only here."""
 
     def __init__(self, connections: Connections, keys: Vault) -> None:
-        self._connections, self._keys = connections, keys
+        self._connections, self.keys = connections, keys
 
     def target(self, node: Node) -> BmcTarget:
-        password = self._keys.open(node.bmc_secret, nodes.bmc_context(node)).decode() if node.bmc_secret else ""
+        password = self.keys.open(node.bmc_secret, nodes.bmc_context(node)).decode() if node.bmc_secret else ""
         options = node.driver_options
         told = {PowerState.ON.value: "on", PowerState.OFF.value: "off"}.get(node.power_state or "")
         if node.driver == "fake" and told:  # it lives in this process's memory: after a restart it is as it was left
@@ -108,9 +111,20 @@ class Bmcs:
         return sweep(self._connections, targets, deadline_s=deadline_s, concurrency=concurrency)
 
 
-def _resources(config: Config, keys: Vault, store: ImageStore, bmcs: Bmcs, clock: Clock) -> Resources:
+def _resources(config: Config, store: ImageStore, bmcs: Bmcs, clock: Clock, *, database: Database) -> Resources:
+    keys, open_drive = bmcs.keys, drive_fetcher(config.images.trusted_networks)
+
     def write_params(session: Session, node: Node, _flow: Flow) -> tuple[JsonObject, bytes | None]:
         return deployment.write_params(session, keys, store, node, http_port=config.netboot.http_port, now=clock())
+
+    def rescue_params(_session: Session, node: Node) -> bytes | None:
+        return rescue.params(keys, node)
+
+    def forget_rescue(_session: Session, node: Node) -> None:
+        rescue.forget(keys, node)
+
+    def fetch_drive(node: Node) -> None:
+        config_drive.fetch(database, keys, node, open_drive)
 
     limits = config.lifecycle
     policy = FlowPolicy(
@@ -119,9 +133,12 @@ def _resources(config: Config, keys: Vault, store: ImageStore, bmcs: Bmcs, clock
         kexec_home_s=limits.kexec_home_s, fake_delays=config.fake.delays,
         automated_clean=limits.automated_clean, call_home_s=limits.call_home_s,
         add_ports=config.inspection.add_ports, keep_ports=config.inspection.keep_ports,
-        at_once={"bmc": config.bmc.concurrency, "image_write": limits.image_writes_at_once},
+        at_once={"bmc": config.bmc.concurrency, "image_write": limits.image_writes_at_once, "fetch": FETCHES_AT_ONCE},
     )  # fmt: skip
-    return Resources(connect=bmcs.connect, make_write_params=write_params, policy=policy)
+    return Resources(
+        connect=bmcs.connect, make_write_params=write_params, make_rescue_params=rescue_params,
+        forget_rescue=forget_rescue, fetch_config_drive=fetch_drive, policy=policy,
+    )  # fmt: skip
 
 
 def _discovery(config: Config) -> Policy:

@@ -4,7 +4,6 @@ The plan is the truth: `check` and `write_params` are all that decides what a ma
 """
 
 import base64
-import binascii
 import re
 import secrets
 from collections.abc import Mapping
@@ -16,50 +15,65 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from appliance.domain import names
-from appliance.domain.errors import Conflict, Invalid, TooLarge
+from appliance.domain import fake_hardware, names, node_steps
+from appliance.domain.errors import Ambiguous, Conflict, Invalid, NotFound
 from appliance.domain.lifecycle import Verb
+from appliance.domain.node_steps import Phase
+from appliance.models.config_drive import URL
 from appliance.models.database import Database
 from appliance.models.image import Image
 from appliance.models.node import Inventory, Node
-from appliance.services import agents, images, nodes
+from appliance.services import agents, config_drive, images, instance_parts, instance_secrets, nodes, rescue
 from appliance.services.boot import hash_secret
 from appliance.services.image_store import ImageStore
 from appliance.services.vault import Vault
 from images import configdrive, userdata
 
-MAX_KEYS = 64
-MAX_USER_DATA = 64 * 1024
-_KEY_KINDS = ("ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521",
-              "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com")  # fmt: skip
-_KEY = re.compile(r"([a-z0-9@.-]+) ([A-Za-z0-9+/]+={0,2})( [^\x00-\x1f\x7f]{0,200})?\Z")
-DEPLOY_FIELDS = frozenset({"image", "hostname", "ssh_keys", "user_data", "network_data", "boot"})
-CLEAN_FIELDS = frozenset({"method"})
+DEPLOY_FIELDS = frozenset(
+    {"image", "hostname", "ssh_keys", "user_data", "network_data", "boot", "configdrive", "deploy_steps", "call_home"}
+)
+CLEAN_FIELDS = frozenset({"method", "clean_steps", "disable_ramdisk"})
+SERVICE_FIELDS = frozenset({"service_steps", "disable_ramdisk"})
+RESCUE_FIELDS = frozenset({"rescue_password"})
+OURS = frozenset({"hostname", "ssh_keys", "user_data", "network_data"})
+"""What goes into a config-drive that we build; who brings one has said it all in there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """User-data that was found valid for an image, so that `check` need not look at it again."""
+    """What took time to look at, so that `check` need not do it again: it counts for the same wishes only."""
 
-    image_uuid: str
-    user_data: object = field(repr=False)
+    image_uuid: str | None = None
+    user_data: object = field(default=None, repr=False)
+    configdrive: object = field(default=None, repr=False)
+    drive: config_drive.Given | None = field(default=None, repr=False)
+    password: object = field(default=None, repr=False)
+    password_hash: str | None = field(default=None, repr=False)
 
 
 def examine(database: Database, store: ImageStore, ref: str, spec: Mapping[str, Any]) -> Examined | None:
-    """The slow part of `check`, before its transaction: 64 KiB of YAML take a second, and writers would wait for it.
+    """The slow part of `check`, before its transaction: YAML, file systems and hashes that writers would wait for.
 
     ref: the node. None when there is nothing to examine; what is missing is refused by `check`. Raises Invalid.
     """
-    wanted = spec.get("user_data")
-    if wanted is None:
+    user_data, drive, password = spec.get("user_data"), spec.get("configdrive"), spec.get("rescue_password")
+    if not user_data and not drive and password is None:
         return None
     with database.read() as session:
-        image_ref = spec.get("image") or (nodes.fetch(session, ref).instance or {}).get("image")
-        if not isinstance(image_ref, str):
-            return None
-        uuid = images.fetch(session, image_ref).uuid
-    _user_data(wanted, store.schema(uuid))
-    return Examined(image_uuid=uuid, user_data=wanted)
+        node = nodes.fetch(session, ref)
+        is_fake = fake_hardware.is_fake(node)
+        image = spec.get("image") or (node.instance or {}).get("image")
+        uuid = images.fetch(session, image).uuid if user_data and not is_fake and isinstance(image, str) else None
+    if uuid is not None:
+        instance_parts.user_data(user_data, store.schema(uuid))
+    return Examined(
+        image_uuid=uuid,
+        user_data=user_data,
+        configdrive=drive,
+        drive=config_drive.read(drive, is_looked_into=not is_fake),
+        password=password,
+        password_hash=None if password is None else rescue.password_hash(password),
+    )
 
 
 def check(
@@ -69,11 +83,18 @@ def check(
     """What the flow may keep in the clear. Secrets of a deploy are sealed into the node in the same transaction."""
     if verb in (Verb.DEPLOY, Verb.REBUILD):
         return _check_deploy(session, vault, store, node, spec, examined=examined, is_rebuild=verb is Verb.REBUILD)
-    allowed = CLEAN_FIELDS if verb is Verb.CLEAN else frozenset[str]()
-    _refuse_unknown(spec, allowed)
-    if verb is Verb.CLEAN and spec.get("method", "metadata") not in ("metadata", "shred"):
-        raise Invalid("method is 'metadata' (quick) or 'shred' (every byte)")
-    return dict(spec)
+    if verb is Verb.CLEAN:
+        return _check_clean(node, spec)
+    if verb is Verb.SERVICE:
+        _refuse_unknown(spec, SERVICE_FIELDS)
+        return _steps(node, spec, Phase.SERVICE)
+    if verb is Verb.RESCUE:
+        _refuse_unknown(spec, RESCUE_FIELDS)
+        _keep_password(vault, node, spec.get("rescue_password"), examined)
+        session.flush()
+        return {}
+    _refuse_unknown(spec, frozenset())
+    return {}
 
 
 def _refuse_unknown(spec: Mapping[str, Any], allowed: frozenset[str]) -> None:
@@ -84,52 +105,160 @@ def _refuse_unknown(spec: Mapping[str, Any], allowed: frozenset[str]) -> None:
         )
 
 
+def _check_clean(node: Node, spec: Mapping[str, Any]) -> dict[str, Any]:
+    _refuse_unknown(spec, CLEAN_FIELDS)
+    if "clean_steps" in spec:
+        if "method" in spec:
+            raise Invalid("method and clean_steps exclude each other")
+        return _steps(node, spec, Phase.CLEAN)
+    if spec.get("disable_ramdisk"):
+        raise Invalid("disable_ramdisk needs clean_steps: the disks are erased by the ramdisk")
+    if spec.get("method", "metadata") not in ("metadata", "shred"):
+        raise Invalid("method is 'metadata' (quick) or 'shred' (every byte)")
+    return {key: spec[key] for key in ("method",) if key in spec}
+
+
+def _steps(node: Node, spec: Mapping[str, Any], phase: Phase) -> dict[str, Any]:
+    """The plan of a work that is made of steps."""
+    is_bare = spec.get("disable_ramdisk") or False
+    if not isinstance(is_bare, bool):
+        raise Invalid("disable_ramdisk is true or false")
+    wanted = spec.get(f"{phase}_steps")
+    plan = node_steps.read(wanted, phase, is_fake=fake_hardware.is_fake(node), has_ramdisk=not is_bare)
+    return {"plan": plan, "disable_ramdisk": is_bare}
+
+
+def _keep_password(vault: Vault, node: Node, value: object, examined: Examined | None) -> None:
+    if value is None:
+        raise Invalid("rescue needs a rescue_password")
+    is_known = examined is not None and examined.password == value
+    found = examined.password_hash if examined and is_known else None
+    rescue.keep(vault, node, found or rescue.password_hash(value))
+
+
 def _check_deploy(
     session: Session, vault: Vault, store: ImageStore, node: Node, spec: Mapping[str, Any], *,
     examined: Examined | None, is_rebuild: bool,
 ) -> dict[str, Any]:  # fmt: skip
     _refuse_unknown(spec, DEPLOY_FIELDS)
     before = node.instance if is_rebuild and node.instance else {}
-    image = _image(session, node, spec.get("image") or before.get("image"))
+    wanted = _instance(session, node, spec, before)
+    drive = _drive(node, spec, examined)
+    keeps_drive = _keeps_drive(spec, is_rebuild=is_rebuild)
+    kind = config_drive.kind_of(session, node) if keeps_drive else drive.kind if drive else None
+    calls_home = _calls_home(spec, before, has_drive=kind is not None)
+    if node.provision_state in ("available", "deploy failed", "error") or is_rebuild:
+        node.instance = wanted | {"call_home": calls_home, "config_drive": kind is not None}
+        if not keeps_drive:
+            config_drive.keep(session, vault, node, drive)
+        _keep_documents(vault, store, node, spec, examined=examined, is_rebuild=is_rebuild)
+    session.flush()
     boot = spec.get("boot", "auto")
     if boot not in ("auto", "kexec", "reboot"):
         raise Invalid("boot is 'auto', 'kexec' or 'reboot'")
-    keys = _ssh_keys(spec["ssh_keys"]) if "ssh_keys" in spec else before.get("ssh_keys", [])
+    work = {"image": wanted["image"], "image_uuid": wanted["image_uuid"], "boot": boot, "call_home": calls_home}
+    if kind == URL:
+        work["drive"] = kind
+    if spec.get("deploy_steps"):
+        plan = node_steps.read(spec["deploy_steps"], Phase.DEPLOY, is_fake=fake_hardware.is_fake(node))
+        work["plan"] = plan
+    return work
+
+
+def _instance(session: Session, node: Node, spec: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """What the node's record says of its instance."""
+    image = _image(session, node, spec.get("image") or before.get("image_uuid") or before.get("image"))
+    keys = instance_parts.ssh_keys(spec["ssh_keys"]) if "ssh_keys" in spec else before.get("ssh_keys", [])
+    hostname = names.hostname(str(spec.get("hostname") or before.get("hostname") or node.label))
+    return {**image, "hostname": hostname, "ssh_keys": keys}
+
+
+def _drive(node: Node, spec: Mapping[str, Any], examined: Examined | None) -> config_drive.Given | None:
+    wanted = spec.get("configdrive")
+    if not wanted:
+        return None
+    if both := sorted(_for_our_drive(spec)):
+        raise Invalid(f"configdrive and {both[0]} exclude each other", why=f"{both[0]} is part of a config-drive")
+    if examined is not None and examined.drive is not None and examined.configdrive == wanted:
+        return examined.drive
+    return config_drive.read(wanted, is_looked_into=not fake_hardware.is_fake(node))
+
+
+def _keeps_drive(spec: Mapping[str, Any], *, is_rebuild: bool) -> bool:
+    """A rebuild that says nothing of it writes the same drive again."""
+    return is_rebuild and "configdrive" not in spec and not _for_our_drive(spec)
+
+
+def _for_our_drive(spec: Mapping[str, Any]) -> set[str]:
+    return {name for name in OURS if spec.get(name) is not None}
+
+
+def _calls_home(spec: Mapping[str, Any], before: Mapping[str, Any], *, has_drive: bool) -> bool:
+    """Whether the work waits for the installed system's call: never with a drive that knows nothing of us."""
+    wish = spec.get("call_home")
+    if wish is not None and not isinstance(wish, bool):
+        raise Invalid("call_home is true or false")
+    if has_drive:
+        if wish:
+            why = "the one that was given cannot tell whom to call"
+            raise Invalid("call_home needs a config-drive of ours", why=why)
+        return False
+    return before.get("call_home", True) is not False if wish is None else wish
+
+
+def _keep_documents(
+    vault: Vault, store: ImageStore, node: Node, spec: Mapping[str, Any], *, examined: Examined | None, is_rebuild: bool
+) -> None:
+    """User-data and network data, sealed; a rebuild keeps what it does not name."""
     network_data = spec.get("network_data")
     if network_data is not None and not isinstance(network_data, dict):
         raise Invalid("network_data is an object as in OpenStack's network_data.json")
-    hostname = names.hostname(str(spec.get("hostname") or before.get("hostname") or node.label))
-    if node.provision_state in ("available", "deploy failed", "error") or is_rebuild:
-        node.instance = {"image": image.label, "image_uuid": image.uuid, "hostname": hostname, "ssh_keys": keys}
-        if "user_data" in spec or network_data is not None or not is_rebuild:
-            hidden = _hidden(vault, node) if is_rebuild else {}
-            if "user_data" in spec or not is_rebuild:
-                wanted = spec.get("user_data")
-                is_known = examined == Examined(image_uuid=image.uuid, user_data=wanted)
-                hidden["user_data"] = _encoded(wanted) if is_known else _user_data(wanted, store.schema(image.uuid))
-            if network_data is not None or not is_rebuild:
-                hidden["network_data"] = network_data
-            node.instance_secret = vault.seal(orjson.dumps(hidden), instance_context(node))
-    session.flush()
-    return {"image": image.label, "image_uuid": image.uuid, "boot": boot}
+    if "user_data" not in spec and network_data is None and is_rebuild:
+        return
+    hidden = instance_secrets.read(vault, node) if is_rebuild else {}
+    if "user_data" in spec or not is_rebuild:
+        wanted, uuid = spec.get("user_data"), (node.instance or {}).get("image_uuid")
+        is_known = examined is not None and (examined.image_uuid, examined.user_data) == (uuid, wanted)
+        schema = store.schema(uuid) if uuid and not is_known else None
+        hidden["user_data"] = instance_parts.encoded(wanted) if is_known else instance_parts.user_data(wanted, schema)
+    if network_data is not None or not is_rebuild:
+        hidden["network_data"] = network_data
+    instance_secrets.keep(vault, node, hidden)
 
 
-def instance_context(node: Node) -> str:
-    return f"node:{node.uuid}:instance"
+_STORED = re.compile(r"(?:glance://|https?://[^/]{1,255}/(?:image/)?v[12]/images/)([0-9a-f-]{36})(?:/file)?\Z")
 
 
-def _hidden(vault: Vault, node: Node) -> dict[str, Any]:
-    """What is sealed of the node's instance: user_data (base64), network_data."""
-    if node.instance_secret is None:
-        return {}
-    opened: dict[str, Any] = orjson.loads(vault.open(node.instance_secret, instance_context(node)))
-    return opened
-
-
-def _image(session: Session, node: Node, ref: object) -> Image:
+def _image(session: Session, node: Node, ref: object) -> dict[str, Any]:
+    """{image, image_uuid}. Hardware that is not there takes whatever it is told, also nothing."""
+    found = _STORED.match(ref) if isinstance(ref, str) else None
+    ref = found[1] if found else ref
+    if fake_hardware.is_fake(node) and not _is_stored(session, ref):
+        return {"image": str(ref)[:2048] if ref else None, "image_uuid": None}
     if not isinstance(ref, str) or not ref:
         raise Invalid("deploy needs an image", next_step="rackwright image list")
+    if "://" in ref:
+        raise Invalid(
+            "the image must lie in the appliance's own store",
+            why="machines are written from images that were looked into",
+            next_step="import it, for instance with web-download, and name it here",
+        )
     image = images.fetch(session, ref)
+    _refuse_unfit(session, node, image)
+    return {"image": image.label, "image_uuid": image.uuid}
+
+
+def _is_stored(session: Session, ref: object) -> bool:
+    if not isinstance(ref, str):
+        return False
+    try:
+        images.fetch(session, ref)
+    except (Ambiguous, NotFound):
+        return False
+    return True
+
+
+def _refuse_unfit(session: Session, node: Node, image: Image) -> None:
     images.refuse_undeployable(image)
     report = session.get(Inventory, node.id)
     sizes = [disk["size_bytes"] for disk in report.report.get("disks", [])] if report else []
@@ -139,53 +268,6 @@ def _image(session: Session, node: Node, ref: object) -> Image:
             why=f"it unfolds to {image.virtual_size_bytes} bytes; the largest disk has {max(sizes)}",
             next_step="choose a smaller image or a larger disk",
         )
-    return image
-
-
-def _ssh_keys(value: Any) -> list[str]:
-    if not isinstance(value, list) or len(value) > MAX_KEYS:
-        raise Invalid(f"ssh_keys is a list of at most {MAX_KEYS} public keys")
-    return [_ssh_key(item) for item in value]
-
-
-def _ssh_key(value: Any) -> str:
-    text = value.strip() if isinstance(value, str) else ""
-    if "PRIVATE KEY" in text[:200]:
-        raise Invalid("that is a private key; it was not stored", next_step="give the file that ends in .pub")
-    found = _KEY.match(text) if len(text) <= 16384 else None
-    if found is None or found[1] not in _KEY_KINDS:
-        raise Invalid("an SSH key is one line such as 'ssh-ed25519 AAAA… name', without options")
-    try:
-        blob = base64.b64decode(found[2], validate=True)
-    except binascii.Error as cause:
-        raise Invalid("the SSH key's middle part is not base64") from cause
-    if found[1].encode() not in blob[:64]:
-        raise Invalid("the SSH key's body is of another kind than its first word says")
-    return text
-
-
-def _user_data(value: Any, schema: dict[str, Any] | None) -> str | None:
-    """Base64 of the bytes as given; cloud-config is checked against the schema that came with the image."""
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str):
-        raise Invalid("user_data is a text")
-    raw = value.encode()
-    if len(raw) > MAX_USER_DATA:
-        raise TooLarge(f"user-data is larger than {MAX_USER_DATA} bytes")
-    problems = userdata.validate(raw, schema)
-    if problems:
-        first = problems[0]
-        raise Invalid(
-            f"user-data is not valid cloud-config: line {first.line}: {first.message}",
-            why="; ".join(f"line {p.line}, column {p.column}: {p.message}" for p in problems[:10]),
-            next_step="correct it and deploy again; nothing was powered",
-        )
-    return _encoded(value)
-
-
-def _encoded(value: Any) -> str | None:
-    return base64.b64encode(value.encode()).decode() if value else None
 
 
 def write_params(
@@ -204,22 +286,22 @@ def write_params(
     token = secrets.token_urlsafe(32)
     node.call_home_hash = hash_secret(token)
     base = f"http://{node.appliance_address}:{http_port}"
-    drive = _config_drive(vault, node, instance, call_home=f"{base}/call-home/{token}")
+    drive = config_drive.for_agent(session, vault, node)
+    if drive is None:
+        built = _config_drive(vault, node, instance, call_home=f"{base}/call-home/{token}")
+        drive = {"config_drive": base64.b64encode(built).decode()}
     public = {
         "stream": image.stream,
         "base_url": f"{base}/image/{image.uuid}",
         "image": image.label,
         "root_device": node.properties.get("root_device") or {},
     }
-    hidden = {
-        "token": store.token(image.uuid, until=now.timestamp() + 86400),
-        "config_drive": base64.b64encode(drive).decode(),
-    }
+    hidden = {"token": store.token(image.uuid, until=now.timestamp() + 86400), **drive}
     return public, vault.seal(orjson.dumps(hidden), agents.command_context(node))
 
 
 def _config_drive(vault: Vault, node: Node, instance: Mapping[str, Any], *, call_home: str) -> bytes:
-    hidden = _hidden(vault, node)
+    hidden = instance_secrets.read(vault, node)
     user_data = base64.b64decode(hidden["user_data"]) if hidden.get("user_data") else None
     meta_data = {
         "uuid": node.uuid,

@@ -278,7 +278,11 @@ def _in_words(session: Session, awaited: str) -> str:
     if awaited.startswith("agent.command:"):
         wanted = select(AgentCommand.name).where(AgentCommand.uuid == awaited.removeprefix("agent.command:"))
         return f"the agent to finish {session.scalar(wanted) or 'its work'}"
-    return {"agent.alive": "the agent to call", "call-home": "the installed system to call home"}.get(awaited, awaited)
+    return {
+        "agent.alive": "the agent to call",
+        "call-home": "the installed system to call home",
+        RELEASED: "somebody to say unhold",
+    }.get(awaited, awaited)
 
 
 def _ago(at: datetime, now: datetime) -> str:

@@ -1,6 +1,7 @@
 """write_image as a whole: from a web server on loopback to a file that plays the disk."""
 
 import base64
+import gzip
 import os
 import subprocess
 
@@ -100,6 +101,13 @@ def test_no_old_data_shows_through(image, server, machine):
     assert b"old data" not in data[-5 * MIB :]
 
 
+def test_a_drive_may_come_gzipped(image, server, machine):
+    packed = base64.b64encode(gzip.compress(DRIVE)).decode()
+    write(image, server, machine, config_drive=None, config_drive_gzip=packed)
+    drive = imaging_table.read(disk(machine)[:MIB])[-1]
+    assert disk(machine)[drive.start : drive.start + len(DRIVE)] == DRIVE
+
+
 def test_without_a_config_drive(image, server, machine):
     result = write(image, server, machine, config_drive=None)
     assert result["config_drive"] is None
@@ -175,6 +183,8 @@ def test_a_server_that_goes_away(image, server, machine):
         ({"root_device": {"serial": "other"}}, "no disk matches"),
         ({"root_device": {"min_size_bytes": 10**12}}, "no disk matches"),
         ({"config_drive": "not base64!"}, "not base64"),
+        ({"config_drive_gzip": base64.b64encode(b"plain").decode()}, "not gzipped"),
+        ({"config_drive_gzip": base64.b64encode(gzip.compress(bytes(65 * MIB))).decode()}, "longer than"),
         ({"config_drive": base64.b64encode(bytes(45 * MIB)).decode()}, "too small"),
         ({"base_url": "https://x/"}, "plain HTTP"),
         ({"base_url": "http://x:y/"}, "plain HTTP"),

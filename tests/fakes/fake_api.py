@@ -36,6 +36,10 @@ WAYS: dict[str, list[Json]] = {
     "undeploy": [{"provision_state": "deleting"}, {"provision_state": "available", "instance": None}],
     "rebuild": [{"provision_state": "deploying"}, {"provision_state": "active"}],
     "adopt": [{"provision_state": "adopting"}, {"provision_state": "active"}],
+    "rescue": [{"provision_state": "rescuing"}, {"provision_state": "rescue"}],
+    "unrescue": [{"provision_state": "unrescuing"}, {"provision_state": "active"}],
+    "service": [{"provision_state": "servicing"}, {"provision_state": "service hold"}],
+    "unhold": [{"provision_state": "service wait"}, {"provision_state": "active"}],
     "abort": [{"provision_state": "clean failed"}],
     "deploy": [
         {"provision_state": "deploying"},

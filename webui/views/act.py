@@ -61,6 +61,22 @@ DEEDS: Mapping[str, Deed] = {
         word="Undeploy", title="Take the instance away", command="node undeploy", erases=True, types_name=True,
         says="The machine is switched off at once, its disks are erased, and the node becomes available.",
     ),
+    "rescue": Deed(
+        word="Rescue", title="Boot a rescue system", command="node rescue",
+        says="The instance is switched off. A rescue system lets in whoever knows the password: ssh rescue@ADDRESS.",
+    ),
+    "unrescue": Deed(
+        word="Unrescue", title="End the rescue", command="node unrescue",
+        says="The machine is switched off and started from its own disk.",
+    ),
+    "service": Deed(
+        word="Service", title="Service an active machine", command="node service",
+        says="The instance is interrupted: the agent is booted and holds until Unhold; then the disk is booted.",
+    ),
+    "unhold": Deed(
+        word="Unhold", title="Go on with the work", command="node unhold",
+        says="The step after the hold is next.",
+    ),
     "abort": Deed(
         word="Abort", title="Stop the work", command="node abort",
         says="The work stops in whatever step it is; the node goes to the failed state of that work.",
@@ -86,7 +102,8 @@ DEEDS: Mapping[str, Deed] = {
     ),
 }  # fmt: skip
 POWER = {"power-on": PowerAction.ON, "power-off": PowerAction.OFF, "power-cycle": PowerAction.CYCLE}
-AT_ONCE = frozenset({"manage", "inspect", "adopt", "power-on", "end-maintain"})
+_VERBS = frozenset(Verb) - {Verb.ABORT}
+AT_ONCE = frozenset({"manage", "inspect", "adopt", "unhold", "power-on", "end-maintain"})
 """Harmless deeds: a button is enough."""
 
 
@@ -124,18 +141,22 @@ def _form(site: Site, ref: str, name: str, problem: RackwrightError | None) -> s
 
 
 def _do(site: Site, ref: str, name: str, deed: Deed) -> str:
+    spec = _spec(Verb(name)) if name in _VERBS else {}
+    examined = deployment.examine(site.database, site.images, ref, spec)
     with site.database.write() as session:
         node = nodes.fetch_to_change(session, ref)
         if deed.types_name and request.form.get("confirm", "").strip() != node.label:
             raise Invalid("the name that was typed is not the node's", next_step=f"type {node.label} to confirm")
-        _request(site, session, node, name)
+        _request(site, session, node, name, spec=spec, examined=examined)
         label, node_id = node.label, node.id
     if name in POWER:
         site.background.submit(power.carry_out, site.database, site.connect, node_id, POWER[name], site.clock)
     return label
 
 
-def _request(site: Site, session: Session, node: Node, name: str) -> None:
+def _request(
+    site: Site, session: Session, node: Node, name: str, *, spec: dict[str, Any], examined: deployment.Examined | None
+) -> None:
     actor, now = g.actor.name, site.clock()
     if name in POWER:
         power.ask(session, node, POWER[name], actor=actor, now=now)
@@ -146,8 +167,8 @@ def _request(site: Site, session: Session, node: Node, name: str) -> None:
         nodes.set_maintenance(session, node, on=name == "maintain", reason=reason, actor=actor, now=now)
     else:
         verb = Verb(name)
-        spec = deployment.check(session, site.vault, site.images, node, verb=verb, spec=_spec(verb))
-        lifecycle.request(session, node=node, verb=verb, spec=spec, actor=actor, now=now)
+        checked = deployment.check(session, site.vault, site.images, node, verb=verb, spec=spec, examined=examined)
+        lifecycle.request(session, node=node, verb=verb, spec=checked, actor=actor, now=now)
 
 
 def _spec(verb: Verb) -> dict[str, Any]:
@@ -155,6 +176,10 @@ def _spec(verb: Verb) -> dict[str, Any]:
     form = request.form
     if verb is Verb.CLEAN:
         return {"method": form.get("method", "metadata")}
+    if verb is Verb.RESCUE:
+        return {"rescue_password": form.get("rescue_password", "")}
+    if verb is Verb.SERVICE:
+        return {"service_steps": [{"interface": "power", "step": "hold"}]}
     if verb not in (Verb.DEPLOY, Verb.REBUILD):
         return {}
     spec: dict[str, Any] = {key: form[key] for key in ("image", "hostname", "user_data") if form.get(key, "").strip()}

@@ -17,7 +17,7 @@ from appliance.http.ironic.states import accepted
 from appliance.http.json_body import read_object
 from appliance.models import flow
 from appliance.models.node import Node
-from appliance.services import deployment, lifecycle, node_rules
+from appliance.services import deploy_templates, deployment, lifecycle, node_rules, runbooks
 
 MOST_BYTES = 64 * 1024 * 1024
 """A config-drive comes whole in the request."""
@@ -65,9 +65,9 @@ def _provision(call: Call, ident: str) -> Response:
         call.require(since)
         _refuse_state(session, call, node, verb, str(target))
         spec = _spec(call, node, verb, body)
-    is_deploy = verb in (Verb.DEPLOY, Verb.REBUILD)
+        _from_shelf(session, call, node, spec, verb)
     try:
-        examined = deployment.examine(context.database, context.images, node.uuid, spec) if is_deploy else None
+        examined = deployment.examine(context.database, context.images, node.uuid, spec)
         with context.database.write() as session:
             live = find_to_change(session, call, ident, *_RULE)
             _request(session, call, live, verb, spec=spec, examined=examined)
@@ -134,6 +134,35 @@ def _spec(call: Call, node: Node, verb: Verb, body: Mapping[str, Any]) -> dict[s
     return spec
 
 
+def _from_shelf(session: Session, call: Call, node: Node, spec: dict[str, Any], verb: Verb) -> None:
+    """The steps of a runbook, or of the deploy templates that the instance's traits name."""
+    if "runbook" in spec:
+        _runbook(session, call, node, spec, verb)
+    wanted = node.wishes.get("traits")
+    if verb in (Verb.DEPLOY, Verb.REBUILD) and isinstance(wanted, list):
+        given = spec.get("deploy_steps", [])
+        named = {(step.get("interface"), step.get("step")) for step in given if isinstance(step, dict)}
+        more = deploy_templates.steps_for(session, [trait for trait in wanted if isinstance(trait, str)])
+        steps = [*given, *(step for step in more if (step["interface"], step["step"]) not in named)]
+        if steps:
+            spec["deploy_steps"] = steps
+
+
+def _runbook(session: Session, call: Call, node: Node, spec: dict[str, Any], verb: Verb) -> None:
+    ident = spec.pop("runbook")
+    if not isinstance(ident, str):
+        raise BadRequest("Expected UUID or name for runbook")
+    row = runbooks.fetch(session, ident, project=policy.project_of(call.actor))
+    if row.name not in node.traits:
+        raise BadRequest(
+            f"This runbook has not been approved for use on this node {node.uuid}. Please ask an administrator to add "
+            "it to your node traits."
+        )
+    spec[f"{verb}_steps"] = row.steps
+    if row.disable_ramdisk:
+        spec["disable_ramdisk"] = True
+
+
 def _nothing(call: Call, node: Node, spec: dict[str, Any]) -> None:
     """A verb without anything to check."""
 
@@ -156,6 +185,8 @@ def _image_and_host(node: Node, spec: dict[str, Any]) -> None:
     source = node.wishes.get("image_source")
     if isinstance(source, str) and source:
         spec["image"] = source.removeprefix("glance://")[:2048]
+    if "configdrive" in spec:  # who brings one has said it all in there
+        return
     if node.instance is None or "hostname" not in node.instance:
         wished = node.wishes.get("hostname") or node.wishes.get("display_name") or node.instance_name or node.label
         spec["hostname"] = _NOT_IN_HOST.sub("-", str(wished)[:255].lower()).strip("-")[:63].strip("-") or node.uuid

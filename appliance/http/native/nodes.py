@@ -25,7 +25,13 @@ VERBS = {
     "rebuild": Verb.REBUILD,
     "undeploy": Verb.UNDEPLOY,
     "adopt": Verb.ADOPT,
+    "rescue": Verb.RESCUE,
+    "unrescue": Verb.UNRESCUE,
+    "service": Verb.SERVICE,
+    "unhold": Verb.UNHOLD,
 }
+MAX_WISH = 4 * 1024 * 1024
+"""A verb may bring a config-drive along."""
 
 
 def install(app: Flask, context: Context) -> None:
@@ -161,9 +167,8 @@ def _maintain(context: Context, ref: str, *, on: bool) -> Response:
 def _verb(context: Context, ref: str, verb: str) -> Response:
     if verb not in VERBS:
         raise Invalid(f"unknown verb {verb!r}", next_step=f"verbs: {', '.join([*VERBS, 'abort'])}")
-    spec = read_object()
-    is_deploy = VERBS[verb] in (Verb.DEPLOY, Verb.REBUILD)
-    examined = deployment.examine(context.database, context.images, ref, spec) if is_deploy else None
+    spec = read_object(MAX_WISH)
+    examined = deployment.examine(context.database, context.images, ref, spec)
     with context.database.write() as session:
         row = nodes.fetch_to_change(session, ref)
         checked = deployment.check(

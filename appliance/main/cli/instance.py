@@ -1,5 +1,7 @@
 """What an instance is made of: the options of `deploy` and `rebuild`, and the API's body that they become."""
 
+import base64
+import gzip
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +16,7 @@ from appliance.main.cli.frame import file_option
 
 Json = dict[str, Any]
 
+DRIVE_LIMIT = 64 << 20
 TEXT_LIMIT = 1 << 20
 """Bytes of a user-data or network-data file; the appliance has its own, smaller limits."""
 
@@ -32,6 +35,10 @@ def instance_options(*, image_required: bool) -> Callable[[Any], Any]:
                 click.option("--ssh-key", "ssh_keys", multiple=True, metavar="FILE|KEY", help="Public key, or a file."),
                 file_option("--user-data", help_text="cloud-config or script for cloud-init."),
                 file_option("--network-data", help_text="OpenStack network_data.json."),
+                click.option(
+                    "--config-drive", metavar="FILE|URL", help="A config-drive of your own, instead of the four above."
+                ),
+                file_option("--steps", help_text="JSON list of further steps, each with its priority."),
                 click.option(
                     "--boot", type=click.Choice(["auto", "kexec", "reboot"]), default="auto", show_default=True,
                     help="How the written system is started.",
@@ -55,7 +62,31 @@ def instance_body(refs: Sequence[str], wishes: Mapping[str, Any]) -> Json:
         body["user_data"] = _read(wishes["user_data"])
     if wishes["network_data"] is not None:
         body["network_data"] = _json_of(wishes["network_data"])
+    if wishes["config_drive"] is not None:
+        body["configdrive"] = _config_drive(wishes["config_drive"])
+    if wishes["steps"] is not None:
+        body["deploy_steps"] = steps_of(wishes["steps"])
     return body
+
+
+def steps_of(file: Path) -> object:
+    """What a file says of steps; the appliance looks at it."""
+    return _json_of(file)
+
+
+def _config_drive(given: str) -> str:
+    """A URL as it is; a file system gzipped and in base64, as it travels."""
+    if given.startswith(("http://", "https://")):
+        return given
+    try:
+        with Path(given).expanduser().open("rb") as stream:
+            raw = stream.read(DRIVE_LIMIT + 1)
+    except OSError as cause:
+        raise usage(f"{given[:80]} cannot be read", why=str(cause.strerror or cause)) from cause
+    if len(raw) > DRIVE_LIMIT:
+        raise usage(f"{given[:80]} is larger than {DRIVE_LIMIT} bytes")
+    packed = raw if raw.startswith(b"\x1f\x8b") else gzip.compress(raw)
+    return base64.b64encode(packed).decode()
 
 
 def public_keys(given: str) -> list[str]:

@@ -1,14 +1,15 @@
 """Lifecycle verbs: one request per node, then, with --wait, their end. Every node gets a row in the result."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
 from appliance.main.cli.columns import RESULT
 from appliance.main.cli.exits import Exit, combined, from_client, tell, usage
-from appliance.main.cli.frame import DEFAULT_WAIT, seconds, verb
-from appliance.main.cli.instance import instance_body, instance_options
+from appliance.main.cli.frame import DEFAULT_WAIT, file_option, seconds, verb
+from appliance.main.cli.instance import instance_body, instance_options, steps_of
 from appliance.main.cli.invocation import Invocation
 from appliance.main.cli.targets import filter_option, missing, node_arguments, pick, yes_option
 from appliance.main.cli.waiting import Target, wait_for
@@ -77,13 +78,13 @@ def _request(
     return target
 
 
-def _path(ref: str, tail: str) -> str:
+def path_of(ref: str, tail: str) -> str:
     from appliance.main.client import part
 
     return f"/v1/nodes/{part(ref)}/{tail}"
 
 
-def _simple(name: str, goal: str | None, help_text: str) -> Any:
+def simple(name: str, goal: str | None, help_text: str) -> Any:
     """A verb without a body."""
 
     @verb(f"rackwright node {name} n1 n2 --wait", data=True, waits=True)
@@ -93,19 +94,19 @@ def _simple(name: str, goal: str | None, help_text: str) -> Any:
         inv: Invocation, *, nodes: tuple[str, ...], filters: tuple[str, ...], wait: str | None, detach: bool
     ) -> int:
         refs = pick(inv, nodes, filters)
-        return ask(inv, refs, lambda ref: ("POST", _path(ref, name), {}), goal=goal, wait=wait, detach=detach)
+        return ask(inv, refs, lambda ref: ("POST", path_of(ref, name), {}), goal=goal, wait=wait, detach=detach)
 
     command.help = help_text
     return command
 
 
-manage = _simple(
+manage = simple(
     "manage", "manageable", "Log in to the BMC, and take the node under management: `enroll` becomes `manageable`."
 )
-inspect = _simple("inspect", "manageable", "Boot the agent on the node and take stock of its hardware.")
-provide = _simple("provide", "available", "Clean the node's disks and make it `available` for a deployment.")
-adopt = _simple("adopt", "active", "Take over a machine that already runs its system, without touching its disks.")
-abort = _simple("abort", None, "Stop what the node is doing. It comes to rest in a state that says what was stopped.")
+inspect = simple("inspect", "manageable", "Boot the agent on the node and take stock of its hardware.")
+provide = simple("provide", "available", "Clean the node's disks and make it `available` for a deployment.")
+adopt = simple("adopt", "active", "Take over a machine that already runs its system, without touching its disks.")
+abort = simple("abort", None, "Stop what the node is doing. It comes to rest in a state that says what was stopped.")
 
 
 def _destructive(name: str, goal: str, harm: str, help_text: str) -> Any:
@@ -127,7 +128,7 @@ def _destructive(name: str, goal: str, harm: str, help_text: str) -> Any:
     ) -> int:
         refs = pick(inv, nodes, filters, most=most)
         sure(inv, name, refs, harm, yes=yes)
-        return ask(inv, refs, lambda ref: ("POST", _path(ref, name), {}), goal=goal, wait=wait, detach=detach)
+        return ask(inv, refs, lambda ref: ("POST", path_of(ref, name), {}), goal=goal, wait=wait, detach=detach)
 
     command.help = help_text
     return command
@@ -148,15 +149,19 @@ undeploy = _destructive(
 
 @verb("rackwright node clean n1 --method metadata --yes --wait", data=True, waits=True)
 @node_arguments(required=False)
-@click.option("--method", type=click.Choice(["metadata", "shred"]), default="metadata", show_default=True,
-              help="metadata: partition tables and file system labels; shred: every byte.")  # fmt: skip
+@click.option("--method", type=click.Choice(["metadata", "shred"]),
+              help="metadata: partition tables and file system labels (unless said); shred: every byte.")  # fmt: skip
+@file_option("--steps", help_text="JSON list of the steps to run, in place of --method.")
+@click.option("--no-ramdisk", is_flag=True, help="Do not boot the agent: for steps that need none.")
 @filter_option
 @yes_option
 def clean(
     inv: Invocation,
     *,
     nodes: tuple[str, ...],
-    method: str,
+    method: str | None,
+    steps: Path | None,
+    no_ramdisk: bool,
     filters: tuple[str, ...],
     yes: bool,
     most: int,
@@ -164,12 +169,19 @@ def clean(
     detach: bool,
 ) -> int:
     """Clean the disks of a manageable node now. It stays `manageable`."""
+    if steps is not None and method is not None:
+        raise usage("--steps and --method exclude each other")
+    if no_ramdisk and steps is None:
+        raise usage("--no-ramdisk needs --steps", why="the disks are erased by the agent")
     refs = pick(inv, nodes, filters, most=most)
-    sure(inv, "clean", refs, f"what is on the disks is lost ({method})", yes=yes)
+    body: Json = {"method": method or "metadata"}
+    if steps is not None:
+        body = {"clean_steps": steps_of(steps), "disable_ramdisk": no_ramdisk}
+    how = "by steps" if steps is not None else body["method"]
+    sure(inv, "clean", refs, f"what is on the disks is lost ({how})", yes=yes)
     return ask(
-        inv, refs, lambda ref: ("POST", _path(ref, "clean"), {"method": method}), goal="manageable", wait=wait,
-        detach=detach,
-    )  # fmt: skip
+        inv, refs, lambda ref: ("POST", path_of(ref, "clean"), body), goal="manageable", wait=wait, detach=detach
+    )
 
 
 @verb("rackwright node deploy n1 --image debian-12 --ssh-key ~/.ssh/id_ed25519.pub --wait", data=True, waits=True)
@@ -188,7 +200,7 @@ def deploy(
     """Write an image to the node's disk, add the configuration for cloud-init and start it."""
     refs = pick(inv, nodes, filters)
     body = instance_body(refs, wishes)
-    return ask(inv, refs, lambda ref: ("POST", _path(ref, "deploy"), body), goal="active", wait=wait, detach=detach)
+    return ask(inv, refs, lambda ref: ("POST", path_of(ref, "deploy"), body), goal="active", wait=wait, detach=detach)
 
 
 @verb("rackwright node rebuild n1 --image debian-12 --yes --wait", data=True, waits=True)
@@ -211,7 +223,7 @@ def rebuild(
     refs = pick(inv, nodes, filters, most=most)
     body = instance_body(refs, wishes)
     sure(inv, "rebuild", refs, "what is on the disk is lost", yes=yes)
-    return ask(inv, refs, lambda ref: ("POST", _path(ref, "rebuild"), body), goal="active", wait=wait, detach=detach)
+    return ask(inv, refs, lambda ref: ("POST", path_of(ref, "rebuild"), body), goal="active", wait=wait, detach=detach)
 
 
 @verb("rackwright node wait n1 n2 --for active", data=True)
@@ -240,7 +252,7 @@ def maintenance(inv: Invocation, *, switch: str, nodes: tuple[str, ...], reason:
     method = "PUT" if switch == "on" else "DELETE"
     body: Json = {"reason": reason} if reason else {}
     targets = [
-        _request(inv, ref, lambda ref: (method, _path(ref, "maintenance"), body), goal=None, is_only=len(nodes) == 1)
+        _request(inv, ref, lambda ref: (method, path_of(ref, "maintenance"), body), goal=None, is_only=len(nodes) == 1)
         for ref in dict.fromkeys(nodes)
     ]
     for target in targets:

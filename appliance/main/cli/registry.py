@@ -56,6 +56,14 @@ NODE: Mapping[str, Entry] = {
         maintenance="Set a node aside, or take it back.",
     ),
     **_verbs(
+        "care",
+        "Lifecycle",
+        rescue="Boot a rescue system and let somebody in.",
+        unrescue="End the rescue.",
+        service="Work on an active node without taking its instance away.",
+        unhold="Go on with work that holds.",
+    ),
+    **_verbs(
         "hardware",
         "Hardware",
         power="Read or change the power.",

@@ -1,6 +1,7 @@
 """A deploy's wishes: refused before anything is powered, and secret from then on."""
 
 import base64
+import gzip
 
 import orjson
 import pytest
@@ -10,7 +11,8 @@ from appliance.domain.errors import Conflict, Invalid, TooLarge
 from appliance.domain.lifecycle import Verb
 from appliance.models.image import Image
 from appliance.models.node import Inventory, Node
-from appliance.services import deployment, images, nodes
+from appliance.services import config_drive, deployment, images, instance_secrets, nodes, rescue
+from images import configdrive
 from tests.fakes.appliance import Appliance
 from tests.fakes.rack import NOW, inventory, vault, wish
 
@@ -46,7 +48,7 @@ def check(appliance, verb=Verb.DEPLOY, examined=None, **spec):
 def hidden(appliance):
     with appliance.database.read() as session:
         node = nodes.fetch(session, "n1")
-        return orjson.loads(appliance.vault.open(node.instance_secret, deployment.instance_context(node)))
+        return orjson.loads(appliance.vault.open(node.instance_secret, instance_secrets.context(node)))
 
 
 def test_what_was_asked_is_kept_and_its_secrets_are_sealed(appliance):
@@ -173,3 +175,147 @@ def test_a_machine_that_never_booted_from_us_is_told_no_address(appliance):
         nodes.fetch(session, "n1").appliance_address = None
     with pytest.raises(Conflict, match="never seen"):
         write_params(appliance)
+
+
+DRIVE = base64.b64encode(gzip.compress(configdrive.build({"uuid": "u"}, None, USER_DATA.encode()))).decode()
+ERASE = {"interface": "deploy", "step": "erase_devices", "args": {}, "priority": 90}
+
+
+def test_a_drive_of_their_own_is_written_as_it_came_and_never_calls_home(appliance):
+    kept = check(appliance, configdrive=DRIVE)
+    assert kept["call_home"] is False
+    _, sealed = write_params(appliance)
+    with appliance.database.read() as session:
+        node = nodes.fetch(session, "n1")
+        opened = orjson.loads(appliance.vault.open(sealed, f"node:{node.uuid}:command"))
+        assert CANARY not in str(node.instance)
+    assert (opened["config_drive_gzip"], "config_drive" in opened) == (DRIVE, False)
+
+
+def test_a_drive_that_lies_elsewhere_is_fetched_by_the_flow(appliance):
+    kept = check(appliance, configdrive="https://203.0.113.9/" + CANARY)
+    assert (kept["drive"], CANARY in str(kept)) == ("url", False)
+
+
+def test_a_rebuild_writes_the_same_drive_again_unless_it_says_more(appliance):
+    check(appliance, configdrive=DRIVE)
+    assert check(appliance, Verb.REBUILD)["call_home"] is False
+    assert check(appliance, Verb.REBUILD, hostname="web2")["call_home"] is False, "as before, unless it is asked"
+    with appliance.database.read() as session:
+        assert config_drive.kind_of(session, nodes.fetch(session, "n1")) is None
+    assert check(appliance, Verb.REBUILD, call_home=True)["call_home"] is True
+
+
+@pytest.mark.parametrize(
+    ("more", "value"), [("user_data", USER_DATA), ("ssh_keys", [KEY]), ("hostname", "a"), ("network_data", {})]
+)
+def test_what_goes_into_a_drive_excludes_one_of_their_own(appliance, more, value):
+    with pytest.raises(Invalid, match=f"configdrive and {more} exclude each other"):
+        check(appliance, configdrive=DRIVE, **{more: value})
+
+
+@pytest.mark.parametrize(
+    ("spec", "match"),
+    [
+        ({"configdrive": DRIVE, "call_home": True}, "cannot tell|needs a config-drive of ours"),
+        ({"call_home": "yes"}, "call_home"),
+        ({"configdrive": "not base64!"}, "base64"),
+        ({"deploy_steps": "erase"}, "deploy_steps"),
+        ({"deploy_steps": [{"interface": "raid", "step": "magic", "priority": 90}]}, "not support this deploy step"),
+        ({"deploy_steps": [ERASE | {"priority": 70}]}, "erase the image"),
+        ({"image": "https://example.com/debian.qcow2"}, "own store"),
+    ],
+)  # fmt: skip
+def test_wishes_that_cannot_be_met_are_refused_before_anything_is_powered(appliance, spec, match):
+    with pytest.raises(Invalid, match=match):
+        check(appliance, **spec)
+
+
+def test_deploy_steps_surround_the_image(appliance):
+    after = {"interface": "power", "step": "wait", "args": {"seconds": 5}, "priority": 60}
+    plan = check(appliance, deploy_steps=[after, ERASE])["plan"]
+    assert [step["step"] for step in plan] == ["erase_devices", "write_image", "wait"]
+
+
+@pytest.mark.parametrize("form", ["{}", "glance://{}", "https://localhost:8443/image/v2/images/{}/file"])
+def test_an_image_is_named_as_clients_name_it(appliance, form):
+    with appliance.database.read() as session:
+        uuid = images.fetch(session, "debian").uuid
+    assert check(appliance, image=form.format(uuid))["image"] == "debian"
+
+
+def make_fake(appliance):
+    with appliance.database.write() as session:
+        nodes.fetch(session, "n1").driver = "fake"
+        nodes.fetch(session, "n1").driver_options = {"deploy_interface": "fake"}
+
+
+@pytest.mark.parametrize("image", [None, "http://example.com/x.img", "nobody-knows-it", "debian"])
+def test_hardware_that_is_not_there_is_deployed_with_any_image_and_with_none(appliance, image):
+    make_fake(appliance)
+    assert check(appliance, image=image, configdrive="QUJD", deploy_steps=[])["image"] == image
+
+
+def test_hardware_that_is_not_there_has_steps_of_its_own(appliance):
+    make_fake(appliance)
+    step = {"interface": "raid", "step": "create_configuration", "args": {"create_root_volume": True}}
+    assert check(appliance, Verb.CLEAN, clean_steps=[step])["plan"] == [step]
+
+
+def test_a_clean_by_steps(appliance):
+    step = {"interface": "deploy", "step": "erase_devices_metadata"}
+    kept = check(appliance, Verb.CLEAN, clean_steps=[step])
+    assert kept == {"plan": [step | {"args": {}}], "disable_ramdisk": False}
+
+
+@pytest.mark.parametrize(
+    ("verb", "spec", "match"),
+    [
+        (Verb.CLEAN, {"clean_steps": [], "method": "shred"}, "exclude each other"),
+        (Verb.CLEAN, {"disable_ramdisk": True}, "needs clean_steps"),
+        (Verb.CLEAN, {"clean_steps": [ERASE], "disable_ramdisk": True}, "needs the ramdisk"),
+        (Verb.SERVICE, {}, "service_steps"),
+        (Verb.SERVICE, {"service_steps": [ERASE]}, "does not support this service step"),
+        (Verb.SERVICE, {"service_steps": [{"step": "hold"}], "disable_ramdisk": 1}, "disable_ramdisk"),
+        (Verb.UNHOLD, {"x": 1}, "unknown field"),
+        (Verb.RESCUE, {}, "rescue_password"),
+        (Verb.RESCUE, {"rescue_password": ""}, "rescue_password"),
+        (Verb.RESCUE, {"rescue_password": "a\nb"}, "rescue_password"),
+        (Verb.RESCUE, {"rescue_password": 7}, "rescue_password"),
+    ],
+)
+def test_other_verbs_are_checked_too(appliance, verb, spec, match):
+    with pytest.raises(Invalid, match=match):
+        check(appliance, verb, **spec)
+
+
+def test_a_rescue_password_is_hashed_outside_the_transaction_and_goes_with_the_rescue(appliance, monkeypatch):
+    spec = {"rescue_password": CANARY}
+    examined = deployment.examine(appliance.database, appliance.images, "n1", spec)
+    assert CANARY not in repr(examined)
+    monkeypatch.setattr(rescue.shadow, "hashed", lambda *_: pytest.fail("hashed under the lock"))
+    assert check(appliance, Verb.RESCUE, examined=examined, **spec) == {}
+    with appliance.database.write() as session:
+        node = nodes.fetch(session, "n1")
+        sealed = rescue.params(appliance.vault, node)
+        opened = orjson.loads(appliance.vault.open(sealed, f"node:{node.uuid}:command"))
+        assert opened["password_hash"].startswith("$6$")
+        assert CANARY not in str(opened)
+        rescue.forget(appliance.vault, node)
+        rescue.forget(appliance.vault, node)
+        with pytest.raises(Conflict, match="gone"):
+            rescue.params(appliance.vault, node)
+
+
+def test_a_rescue_keeps_the_secrets_of_the_instance(appliance):
+    check(appliance, user_data=USER_DATA)
+    check(appliance, Verb.RESCUE, rescue_password="x")
+    assert base64.b64decode(hidden(appliance)["user_data"]).decode() == USER_DATA
+
+
+def test_a_drive_is_looked_into_outside_the_transaction(appliance, monkeypatch):
+    spec = {"image": "debian", "configdrive": DRIVE}
+    examined = deployment.examine(appliance.database, appliance.images, "n1", spec)
+    assert CANARY not in repr(examined)
+    monkeypatch.setattr(configdrive, "unpack", lambda *_: pytest.fail("unfolded under the lock"))
+    check(appliance, examined=examined, configdrive=DRIVE)

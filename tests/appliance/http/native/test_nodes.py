@@ -212,3 +212,20 @@ def test_a_change_of_a_version_that_is_gone_is_refused(operators):
     assert "version" in error_of(refused)["why"]
     assert operators.get("/v1/nodes/n1").get_json()["rack"] == "r01"
     assert operators.patch("/v1/nodes/n1", json={"version": "1"}).status_code == 400
+
+
+def test_the_verbs_of_an_instance_that_stays(appliance, operators):
+    operators.post("/v1/nodes", json=NODE)
+    with appliance.database.write() as session:
+        session.scalars(select(Node)).one().provision_state = "active"
+    for body in ({}, {"rescue_password": ""}, {"rescue_password": CANARY, "more": 1}):
+        assert operators.post("/v1/nodes/n1/rescue", json=body).status_code == 400
+    assert operators.post("/v1/nodes/n1/service", json={"service_steps": [{"step": "magic"}]}).status_code == 400
+    assert operators.post("/v1/nodes/n1/unhold", json={}).status_code == 409
+    answer = operators.post("/v1/nodes/n1/rescue", json={"rescue_password": CANARY})
+    assert (answer.status_code, answer.get_json()["node"]["provision_state"]) == (202, "rescuing")
+    for path in ("", "/timeline", "/why"):
+        assert CANARY not in operators.get(f"/v1/nodes/n1{path}").get_data(as_text=True)
+    with appliance.database.read() as session:
+        node = session.scalars(select(Node)).one()
+        assert CANARY.encode() not in (node.instance_secret or b"")
