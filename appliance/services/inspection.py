@@ -46,6 +46,7 @@ def finish(
         if report.get("boot_mode") in {"bios", "uefi"}:
             node.boot_mode = report["boot_mode"]
         found_ports.follow(session, node, report, add=policy.add_ports, keep=policy.keep_ports, now=now)
+    node.inspection_started_at, node.inspection_finished_at = None, now
     session.flush()
     return rules_on_nodes.apply(session, node, row, now=now)
 
