@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PACKAGES := $(shell sed 's/\#.*//' appliance/lab/debian-packages.txt)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo demo-down root test nightly check bench lock migration clean
+.PHONY: help setup demo demo-down root test nightly check bench bench-api lock migration clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -44,6 +44,12 @@ check: $(VENV)/installed
 ## make bench       measurements as JSON below .build/bench
 bench: setup
 	@$(BIN)/python -m tests.bench.run $(BENCH_ARGS)
+
+## make bench-api   Ironic and this appliance under the same load, in turn; the comparison as .build/bench-api/result.json
+bench-api: setup
+	@mkdir -p .build/bench-api
+	@$(BIN)/python -m tests.bench.bench_api_ironic $(BENCH_ARGS) > .build/bench-api/result.json.new; code=$$?; \
+	  mv .build/bench-api/result.json.new .build/bench-api/result.json; exit $$code
 
 ## make setup       Debian packages, a virtual environment from the hashed lock
 setup: .build/packages $(VENV)/installed

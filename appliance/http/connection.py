@@ -4,29 +4,45 @@ A body is read by the application, in a worker thread; it must arrive at MIN_BYT
 in 408. Trailers of a chunked body are read and dropped; the connection is closed after it.
 """
 
+import select
 import socket
 import ssl
 import time
 
 from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityTooLarge, RequestTimeout
 
-from appliance.http.head import MAX_HEAD_BYTES
+from appliance.http.head import MAX_HEAD_BYTES, Head, gathered
 
 READ_BYTES = 64 * 1024
 BODY_GRACE_S = 20.0
 MIN_BYTES_S = 4096
 _CHUNK_LINE = 256
+_JOIN_BYTES = 16 * 1024  # below this, copying is cheaper than another TLS record and another segment
 
 
 class Connection:
     """stage: where it is: `handshake`, `head`, `idle`, `work`, `linger`. until: when the door gives it up."""
 
-    __slots__ = ("buffer", "peer", "received", "rfile", "socket", "stage", "started", "until", "wfile")
+    __slots__ = (
+        "buffer",
+        "held",
+        "is_holding",
+        "peer",
+        "received",
+        "rfile",
+        "socket",
+        "stage",
+        "started",
+        "until",
+        "wfile",
+    )
 
     def __init__(self, sock: socket.socket, peer: tuple[str, int]) -> None:
         self.socket = sock
         self.peer = peer
         self.buffer = bytearray()
+        self.held = b""
+        self.is_holding = False
         self.received = 0
         self.started = 0.0
         self.stage = "head"
@@ -46,8 +62,39 @@ class Connection:
         return self.peer[1]
 
     def write(self, data: bytes) -> int:
-        self.socket.sendall(data)
+        """is_holding: what is written goes out with what follows, so that an answer's head is no record of its own."""
+        if self.is_holding:
+            self.held += data
+            return len(data)
+        held, self.held = self.held, b""
+        if held and len(data) > _JOIN_BYTES:
+            self.socket.sendall(held)
+            held = b""
+        self.socket.sendall(held + data if held else data)
         return len(data)
+
+    def flush(self) -> None:
+        if self.held:
+            self.write(b"")
+
+    def next_head(self, within_s: float) -> Head | None:
+        """The head of a request that follows at once; None otherwise: the door then sees to whatever comes.
+
+        What was read stays in the buffer. The socket does not block afterwards.
+        """
+        try:
+            self.socket.settimeout(0)
+            if not self.has_pending():
+                poll = select.poll()
+                poll.register(self.socket, select.POLLIN)
+                if not poll.poll(1000 * within_s):
+                    return None
+            if not self.buffer:
+                self.buffer += self.socket.recv(READ_BYTES)
+        except (OSError, ValueError):  # nothing to read after all, or lost: the door finds out which
+            return None
+        found = gathered(self.buffer)
+        return found if isinstance(found, Head) else None
 
     def readline(self, size: int = MAX_HEAD_BYTES) -> bytes:
         """A line of at most `size` octets with its ending; what came so far when the limit is met."""

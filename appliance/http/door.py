@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import orjson
 
 from appliance.http.connection import READ_BYTES, Connection
-from appliance.http.head import MAX_HEAD_BYTES, Head, Refusal, examine
+from appliance.http.head import Head, Refusal, gathered
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +50,6 @@ def refusal_bytes(refusal: Refusal, *, retry_after_s: int | None = None) -> byte
     retry = f"Retry-After: {retry_after_s}\r\n" if retry_after_s is not None else ""
     head = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nCache-Control: no-store\r\n{retry}"
     return f"HTTP/1.1 {refusal.status}\r\n{head}Connection: close\r\n\r\n".encode() + body
-
-
-def _skip_empty_line(buffer: bytearray) -> None:
-    """One empty line before a request is allowed (RFC 9112 §2.2)."""
-    if buffer.startswith(b"\r\n"):
-        del buffer[:2]
 
 
 class Door:
@@ -192,19 +186,12 @@ class Door:
 
     def _gather(self, connection: Connection, now: float) -> None:
         """Read until the head is complete, then hand over or refuse."""
-        buffer = connection.buffer
-        _skip_empty_line(buffer)
-        while (end := buffer.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)) < 0:
-            if len(buffer) >= MAX_HEAD_BYTES:
-                self._refuse(connection, Refusal("431 Request Header Fields Too Large", "the head exceeds 32 KiB"), now)
-                return
+        while (found := gathered(connection.buffer)) is None:
             data = connection.socket.recv(READ_BYTES)
             if not data:
                 self._forget(connection)
                 return
-            buffer += data
-            _skip_empty_line(buffer)
-        found = examine(bytes(buffer[: end + 4]))
+            connection.buffer += data
         if isinstance(found, Refusal):
             self._refuse(connection, found, now)
             return

@@ -33,6 +33,21 @@ class Head:
     length: int | None
 
 
+def gathered(buffer: bytearray) -> Head | Refusal | None:
+    """What the octets so far begin with; None while the head is not complete. Nothing of it is taken away.
+
+    One empty line before a request is allowed, and dropped here (RFC 9112 §2.2).
+    """
+    if buffer.startswith(b"\r\n"):
+        del buffer[:2]
+    end = buffer.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
+    if end >= 0:
+        return examine(bytes(buffer[: end + 4]))
+    if len(buffer) >= MAX_HEAD_BYTES:
+        return Refusal("431 Request Header Fields Too Large", "the head exceeds 32 KiB")
+    return None
+
+
 def examine(head: bytes) -> Head | Refusal:
     """head: from the first octet of the request line up to and including the empty line."""
     lines = head[:-4].split(b"\r\n")

@@ -22,7 +22,7 @@ from cheroot.wsgi import Gateway_10
 
 from appliance.domain.values import Endpoint
 from appliance.http.connection import ChunkedBody, Connection, SizedBody
-from appliance.http.door import ContextFor, Door, Limits, refusal_bytes
+from appliance.http.door import HEAD_DEADLINE_S, ContextFor, Door, Limits, refusal_bytes
 from appliance.http.head import MAX_HEAD_BYTES, Head, Refusal
 from appliance.http.listen import listen_tcp, listen_unix
 from appliance.http.workers import Workers
@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 
 BODY_BYTES = 1024 * 1024
 WRITE_TIMEOUT_S = 30.0
+NEXT_WITHIN_S = 0.003
+"""How long a worker stays with a connection that it has answered. A busy client asks again within a millisecond; to
+hand its connection to the door and back costs more than its TLS does (Decision 155)."""
 
 BodyLimit = Callable[[str, str], int]
 
@@ -78,13 +81,16 @@ class _Request(HTTPRequest):
         self.ensure_headers_sent()
         if self.chunked_write:
             self.conn.write(b"0\r\n\r\n")
+        self.conn.flush()
 
     def send_headers(self) -> None:
         # cheroot would read the whole rest of an unwanted body into memory here; we close instead.
         if self.rfile.unread:
             self.close_connection = True
         self.conn.socket.settimeout(WRITE_TIMEOUT_S)
+        self.conn.is_holding = True
         super().send_headers()
+        self.conn.is_holding = False
 
     def simple_response(self, status: str, msg: str = "") -> None:
         self.close_connection = True
@@ -123,6 +129,7 @@ class Server:
         self._body_limit = body_limit
         self._workers = Workers(name, least=min(4, threads), most=threads)
         self._busy: dict[Connection, None] = {}
+        self._is_stopping = False
         self._door = Door(listener, self._admit, limits, context_for)
         self._thread = threading.Thread(target=self._door.run, name=f"{name}-door", daemon=True)
 
@@ -132,6 +139,7 @@ class Server:
     def stop(self, grace_s: float = 5.0) -> None:
         """Accept no more, close idle connections, let requests end for `grace_s`, then cut them."""
         ends = time.monotonic() + grace_s
+        self._is_stopping = True
         self._door.stop()
         if self._thread.is_alive():
             self._thread.join(2)
@@ -159,7 +167,7 @@ class Server:
     def _serve(self, connection: Connection, head: Head) -> None:
         is_open = False
         try:
-            is_open = self._answer(connection, head)
+            is_open = self._answer_all(connection, head)
         except OSError as fault:  # the peer went away, or does not read
             log.debug("response not delivered peer=%s: %s", connection.peer[0], fault)
         except Exception:  # the worker's loop top: the fault of one request must not end its thread
@@ -167,6 +175,19 @@ class Server:
         finally:
             self._busy.pop(connection, None)
             self._door.give_back(connection, is_open=is_open)
+
+    def _answer_all(self, connection: Connection, head: Head) -> bool:
+        """One request, and those that follow at once while nobody else wants this thread. False: close it."""
+        while self._answer(connection, head):
+            if self._is_stopping or self._workers.is_wanted():
+                return True
+            following = connection.next_head(NEXT_WITHIN_S)
+            if following is None:
+                return True
+            connection.started, connection.received = time.monotonic(), 0
+            connection.socket.settimeout(HEAD_DEADLINE_S)
+            head = following
+        return False
 
     def _answer(self, connection: Connection, head: Head) -> bool:
         request = _Request(self, connection)

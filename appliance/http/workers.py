@@ -36,6 +36,10 @@ class Workers:
             self._jobs.put(job)
             return True
 
+    def is_wanted(self) -> bool:
+        """Whether a job waits for a thread: who could go on with something else should not."""
+        return not self._jobs.empty()
+
     def stop(self, grace_s: float) -> bool:
         """Let running jobs end. False when some did not in time; they are daemon threads and end with the process."""
         with self._lock:

@@ -8,7 +8,7 @@ that makes the answer of a row. Shapes are kept, for clients ask the same again 
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import orjson
@@ -47,13 +47,13 @@ HOST = socket.gethostname()[:64]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@lru_cache(4096)  # the times of one node are often the same one
 def _time(microseconds: int | None) -> str | None:
     return None if microseconds is None else (_EPOCH + timedelta(microseconds=microseconds)).isoformat()
 
 
-def _json(text: str | None) -> Any:
-    """JSON that is passed on unread."""
-    return None if text is None else orjson.Fragment(text)
+_json = orjson.Fragment
+"""JSON that is passed on unread."""
 
 
 Step = Callable[[Any], Any]
@@ -177,7 +177,7 @@ class Shape:
         first = [PLAIN[name][0] for name in self._plain]
         more = ["uuid", "owner", "lessee", "version", *(column for name in worked for column in _FROM[name])]
         self.columns = tuple(dict.fromkeys([*first, *more]))
-        self._positions = [(self.columns.index(column), name) for column, name in zip(first, self._plain, strict=True)]
+        assert self.columns[: len(first)] == tuple(first), "one attribute, one column: render pairs them in order"
         self._steps = [(name, step) for name in self._plain if (step := _step_of(name, minor)) is not None]
         self._redactable = [name for name in names if name in _REDACTED]
         base = node_reading.statement(self.columns)
@@ -186,7 +186,7 @@ class Shape:
 
     def render(self, row: Row[Any], root: str, *, project: str | None = None) -> dict[str, Any]:
         """project: whose eyes it is for; None for those who see all."""
-        shown: dict[str, Any] = {name: row[position] for position, name in self._positions}
+        shown: dict[str, Any] = dict(zip(self._plain, row, strict=False))  # the plain columns come first
         for name, step in self._steps:
             value = shown[name]
             if value is not None:
@@ -208,11 +208,11 @@ class Shape:
         return shown
 
 
-def _links(root: str, tail: str) -> list[dict[str, str]]:
-    return [
-        {"href": f"{root}/v1/nodes/{tail}", "rel": "self"},
-        {"href": f"{root}/nodes/{tail}", "rel": "bookmark"},
-    ]
+def _links(root: str, tail: str) -> orjson.Fragment:
+    """JSON already: five of these in each node cost more than all its columns. root and tail need no quoting."""
+    return _json(
+        f'[{{"href":"{root}/v1/nodes/{tail}","rel":"self"}},{{"href":"{root}/nodes/{tail}","rel":"bookmark"}}]'
+    )
 
 
 def _step_of(name: str, minor: int) -> Step | None:

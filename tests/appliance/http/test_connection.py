@@ -135,3 +135,68 @@ def test_a_body_slower_than_the_rate_ends(monkeypatch: pytest.MonkeyPatch):
     thread.join()
     ours.close()
     theirs.close()
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[Connection, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    connection = Connection(ours, ("192.0.2.1", 1))
+    yield connection, theirs
+    ours.close()
+    theirs.close()
+
+
+HEAD = b"GET /v1 HTTP/1.1\r\nHost: rack\r\n\r\n"
+
+
+def test_a_head_and_its_small_body_leave_together(pair):
+    connection, peer = pair
+    connection.is_holding = True
+    connection.write(b"head ")
+    connection.is_holding = False
+    peer.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        peer.recv(100)
+    connection.write(b"body")
+    assert peer.recv(100) == b"head body"
+    connection.flush()
+    with pytest.raises(BlockingIOError):
+        peer.recv(100)
+
+
+def test_a_head_without_a_body_leaves_at_the_end_of_the_answer(pair):
+    connection, peer = pair
+    connection.is_holding = True
+    connection.write(b"head")
+    connection.is_holding = False
+    connection.flush()
+    assert peer.recv(100) == b"head"
+
+
+@pytest.mark.parametrize("before", [b"", HEAD])
+def test_a_request_that_follows_at_once_is_found(pair, before: bytes):
+    connection, peer = pair
+    connection.buffer += before
+    if not before:
+        peer.sendall(b"\r\n" + HEAD)
+    found = connection.next_head(0.0)
+    assert found is not None
+    assert found.target == "/v1"
+    assert bytes(connection.buffer) == HEAD
+
+
+@pytest.mark.parametrize("sent", [b"", HEAD[:-1], b"GET  / HTTP/1.1\r\n\r\n"])
+def test_what_is_no_whole_sound_head_stays_for_the_door(pair, sent: bytes):
+    connection, peer = pair
+    peer.sendall(sent)
+    assert connection.next_head(0.0) is None
+    assert bytes(connection.buffer) == sent
+
+
+def test_a_peer_that_has_left_is_left_to_the_door(pair):
+    connection, peer = pair
+    peer.close()
+    assert connection.next_head(0.0) is None
+    connection.socket.close()
+    assert connection.next_head(0.0) is None

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.http.head import MAX_HEADERS, Head, Refusal, examine
+from appliance.http.head import MAX_HEAD_BYTES, MAX_HEADERS, Head, Refusal, examine, gathered
 
 
 def head(*lines: str, first: str = "POST /v1/login HTTP/1.1", host: str | None = "rack") -> bytes:
@@ -110,3 +110,18 @@ def test_what_passes_has_no_hidden_line(lines: list[bytes]):
     raw = b"\r\n".join([b"GET / HTTP/1.1", b"Host: rack", *lines, b"", b""])
     if isinstance(examine(raw), Head):
         assert not any(set(line) & {0, 10, 13} for line in raw[:-4].split(b"\r\n"))
+
+
+@given(st.integers(0, 60), st.booleans())
+def test_a_head_is_found_when_its_last_octet_has_come(cut: int, is_after_empty_line: bool):
+    whole = head("Accept: */*")
+    buffer = bytearray(b"\r\n" * is_after_empty_line + whole[:-cut] if cut else whole)
+    found = gathered(buffer)
+    assert (found is None) == bool(cut)
+    assert cut or found == examine(whole)
+
+
+def test_a_head_without_end_is_refused():
+    found = gathered(bytearray(b"GET / HTTP/1.1\r\nX: " + b"a" * MAX_HEAD_BYTES))
+    assert isinstance(found, Refusal)
+    assert found.status.startswith("431")

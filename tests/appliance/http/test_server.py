@@ -386,3 +386,25 @@ class TestStop:
         server.stop(5)
         assert time.monotonic() - begin < 1.5
         peer.close()
+
+
+def test_more_busy_clients_than_threads_are_all_answered(state: Path, app: Flask):
+    contexts = tls.ServerContexts(state, [], clock=lambda: datetime.now(UTC))
+    answers: list[int] = []
+
+    def ask(server: TlsServer) -> None:
+        connection = client(server, state)
+        for _ in range(20):
+            connection.request("POST", "/echo", body=b"x")
+            answer = connection.getresponse()
+            answer.read()
+            answers.append(answer.status)
+        connection.close()
+
+    with TlsServer(app, Endpoint("127.0.0.1", 0), contexts.context_for, threads=4) as server:
+        clients = [threading.Thread(target=ask, args=(server,)) for _ in range(6)]
+        for thread in clients:
+            thread.start()
+        for thread in clients:
+            thread.join(30)
+    assert answers == [200] * 120

@@ -78,3 +78,15 @@ def test_no_more_threads_in_the_system(monkeypatch: pytest.MonkeyPatch, gate: th
     gate.set()
     assert done.wait(5)
     assert pool.stop(1)
+
+
+def test_who_could_go_on_hears_that_a_job_waits(gate: threading.Event):
+    pool = Workers("t", least=1, most=1)
+    started = threading.Event()
+    pool.submit(lambda: (started.set(), gate.wait(10)))
+    assert started.wait(5)
+    assert not pool.is_wanted()
+    pool.submit(lambda: None)
+    assert pool.is_wanted()
+    gate.set()
+    assert pool.stop(1)

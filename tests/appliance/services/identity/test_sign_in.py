@@ -4,7 +4,6 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from argon2 import PasswordHasher
 from sqlalchemy import select, text
 
 from appliance.domain.access import Role
@@ -29,13 +28,6 @@ NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 RIGHT, WRONG = "correct horse", "wrong horse"
 POLICY = Policy()
 REAL = passwords._HASHER
-
-
-@pytest.fixture(autouse=True)
-def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The real cost matters to one test; the rest need not wait for it."""
-    monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-    passwords.nobody.cache_clear()
 
 
 @pytest.fixture

@@ -1,0 +1,194 @@
+"""Application credentials: a program's share of somebody's rights, and never more."""
+
+from datetime import timedelta
+
+import pytest
+
+
+@pytest.fixture
+def lab(cloud):
+    return cloud.make("project", name="lab")
+
+
+@pytest.fixture
+def bob(cloud, lab):
+    """A user who manages the project, with a token for it."""
+    user, token = cloud.member("bob", lab, "manager")
+    return user | {"token": token}
+
+
+def make(cloud, bob, token=None, **values):
+    body = {"application_credential": {"name": "robot", **values}}
+    path = f"users/{bob['id']}/application_credentials"
+    return cloud.call("POST", path, body, token=token or bob["token"])
+
+
+def enter(cloud, credential, scope=None, **changes):
+    given = {"id": credential["id"], "secret": credential["secret"]} | changes
+    return cloud.ask_token(["application_credential"], scope, application_credential=given)
+
+
+def token_of(cloud, credential):
+    answer = enter(cloud, credential)
+    assert answer.status_code == 201
+    return answer.headers["X-Subject-Token"]
+
+
+def test_it_is_made_shown_and_used(cloud, bob, lab):
+    status, body = make(cloud, bob, roles=[{"name": "member"}], description="for the night")
+    made = body["application_credential"]
+    assert status == 201
+    assert [role["name"] for role in made["roles"]] == ["member"]
+    assert (made["project_id"], made["unrestricted"], made["expires_at"]) == (lab["id"], False, None)
+    path = f"users/{bob['id']}/application_credentials"
+    shown = cloud.call("GET", f"{path}/{made['id']}", token=bob["token"])[1]["application_credential"]
+    assert "secret" not in shown
+    assert made["secret"] not in str(cloud.call("GET", path)[1])
+    token = enter(cloud, made).get_json()["token"]
+    assert token["methods"] == ["application_credential"]
+    assert {role["name"] for role in token["roles"]} == {"member", "reader"}
+    assert token["project"]["id"] == lab["id"]
+    assert token["application_credential"] == {"id": made["id"], "name": "robot", "restricted": True}
+
+
+def test_it_is_found_by_name_and_owner(cloud, bob):
+    made = make(cloud, bob, secret="my own secret")[1]["application_credential"]
+    owner = {"name": "bob", "domain": {"id": "default"}}
+    given = {"name": "robot", "user": owner, "secret": "my own secret"}
+    assert cloud.ask_token(["application_credential"], application_credential=given).status_code == 201
+    given["name"] = "nobody"
+    assert cloud.ask_token(["application_credential"], application_credential=given).status_code == 401
+    assert enter(cloud, made, secret="wrong").status_code == 401
+    assert enter(cloud, made, id="0" * 32).status_code == 401
+
+
+def test_it_opens_its_own_project_only(cloud, bob, lab):
+    other = cloud.make("project", name="other")
+    cloud.give(f"projects/{other['id']}", bob, "member")
+    made = make(cloud, bob)[1]["application_credential"]
+    for scope in ({"project": {"id": other["id"]}}, {"system": {"all": True}}, "unscoped"):
+        assert enter(cloud, made, scope).status_code == 401
+        again = cloud.ask_token(["token"], scope, token={"id": token_of(cloud, made)})
+        assert again.status_code == 401
+    again = cloud.ask_token(["token"], {"project": {"id": lab["id"]}}, token={"id": token_of(cloud, made)})
+    assert again.get_json()["token"]["application_credential"]["id"] == made["id"]
+
+
+def test_it_never_holds_more_than_its_owner(cloud, bob, lab):
+    for role in ("admin", "service"):
+        status, body = make(cloud, bob, roles=[{"name": role}])
+        assert status == 400
+        assert "Invalid application credential" in body["error"]["message"]
+    assert make(cloud, bob, roles=[{"name": "unheard-of"}])[0] == 404
+    made = make(cloud, bob, roles=[{"name": "manager"}])[1]["application_credential"]
+    token = token_of(cloud, made)
+    cloud.give(f"projects/{lab['id']}", bob, "reader")
+    cloud.call("DELETE", f"projects/{lab['id']}/users/{bob['id']}/roles/{cloud.role('manager')}")
+    shown = cloud.call("GET", "auth/tokens", token=token, X_Subject_Token=token)[1]["token"]
+    assert {role["name"] for role in shown["roles"]} == {"reader"}
+    cloud.call("DELETE", f"projects/{lab['id']}/users/{bob['id']}/roles/{cloud.role('reader')}")
+    assert cloud.call("GET", "auth/tokens", token=token, X_Subject_Token=token)[0] == 401
+    assert enter(cloud, made).status_code == 401
+
+
+def test_a_restricted_one_makes_no_further_ones(cloud, bob):
+    made = make(cloud, bob)[1]["application_credential"]
+    token = token_of(cloud, made)
+    status, body = make(cloud, bob, token, name="child")
+    assert status == 403
+    assert "managing additional application credentials" in body["error"]["message"]
+    path = f"users/{bob['id']}/application_credentials/{made['id']}"
+    assert cloud.call("DELETE", path, token=token)[0] == 403
+
+
+def test_an_unrestricted_one_hands_on_no_more_than_it_has(cloud, bob):
+    made = make(cloud, bob, unrestricted=True, roles=[{"name": "member"}])[1]["application_credential"]
+    token = token_of(cloud, made)
+    assert make(cloud, bob, token, name="child", roles=[{"name": "manager"}])[0] == 400
+    child = make(cloud, bob, token, name="child")[1]["application_credential"]
+    assert {role["name"] for role in child["roles"]} == {"member", "reader"}
+
+
+def test_deleting_it_ends_its_tokens_at_once(cloud, bob):
+    made = make(cloud, bob)[1]["application_credential"]
+    token = token_of(cloud, made)
+    path = f"users/{bob['id']}/application_credentials/{made['id']}"
+    assert cloud.call("DELETE", path, token=bob["token"])[0] == 204
+    assert cloud.call("GET", "auth/projects", token=token)[0] == 401
+    assert cloud.call("GET", path, token=bob["token"])[0] == 404
+
+
+def test_it_expires_and_so_do_its_tokens(cloud, bob):
+    at = cloud.appliance.now + timedelta(minutes=10)
+    made = make(cloud, bob, expires_at=at.isoformat())[1]["application_credential"]
+    token = token_of(cloud, made)
+    cloud.appliance.now += timedelta(minutes=10)
+    assert cloud.call("GET", "auth/projects", token=token)[0] == 401
+    assert enter(cloud, made).status_code == 401
+    assert make(cloud, bob, token=cloud.log_in(bob, {"project": {"name": "lab", "domain": {"id": "default"}}}),
+                name="late", expires_at=at.isoformat())[0] == 400  # fmt: skip
+
+
+def test_somebody_elses_is_neither_seen_nor_used(cloud, bob, lab):
+    made = make(cloud, bob)[1]["application_credential"]
+    _eve, token = cloud.member("eve", lab, "admin")
+    path = f"users/{bob['id']}/application_credentials"
+    for method, where in (("GET", path), ("GET", f"{path}/{made['id']}"), ("DELETE", f"{path}/{made['id']}")):
+        assert cloud.call(method, where, token=token)[0] == 403
+    assert make(cloud, bob, token)[0] == 403
+    assert make(cloud, bob, cloud.token)[0] == 403
+    assert cloud.call("GET", path)[0] == 200
+    assert cloud.call("DELETE", f"{path}/{made['id']}")[0] == 204
+
+
+def test_access_rules_limit_what_its_token_is_good_for(cloud, bob):
+    rules = [{"service": "identity", "method": "GET", "path": "/v3/auth/*"}]
+    made = make(cloud, bob, access_rules=rules)[1]["application_credential"]
+    answer = enter(cloud, made)
+    assert answer.get_json()["token"]["application_credential"]["access_rules"] == rules
+    token = answer.headers["X-Subject-Token"]
+    assert cloud.call("GET", "auth/projects", token=token)[0] == 200
+    assert cloud.call("GET", f"users/{bob['id']}", token=token)[0] == 403
+    assert cloud.client.get("/v1/whoami", headers={"X-Auth-Token": token}).status_code == 403
+    base = f"users/{bob['id']}/access_rules"
+    (rule,) = cloud.call("GET", base, token=bob["token"])[1]["access_rules"]
+    assert cloud.call("DELETE", f"{base}/{rule['id']}", token=bob["token"])[0] == 403
+    cloud.call("DELETE", f"users/{bob['id']}/application_credentials/{made['id']}", token=bob["token"])
+    assert cloud.call("DELETE", f"{base}/{rule['id']}", token=bob["token"])[0] == 204
+
+
+def test_rules_do_not_fall_off_when_a_token_begets_a_credential(cloud, bob):
+    rules = [{"service": "identity", "method": "POST", "path": "/v3/users/*/application_credentials"}]
+    made = make(cloud, bob, access_rules=rules, unrestricted=True)[1]["application_credential"]
+    assert make(cloud, bob, token_of(cloud, made), name="child")[0] == 403
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"name": ""},
+        {"name": 5},
+        {"nonsense": 1},
+        {"expires_at": "tomorrow"},
+        {"expires_at": 5},
+        {"roles": [{}]},
+        {"roles": "member"},
+        {"unrestricted": "yes"},
+        {"secret": 5},
+        {"access_rules": [{"path": "/x"}]},
+        {"access_rules": [{"path": "x", "service": "identity", "method": "GET"}]},
+        {"access_rules": [{"path": "/x", "service": "identity", "method": "LOOK"}]},
+        {"project_id": "0" * 32},
+    ],
+)
+def test_wishes_that_cannot_be_met(cloud, bob, values):
+    assert make(cloud, bob, **values)[0] == 400
+
+
+def test_a_name_is_taken_once(cloud, bob):
+    assert make(cloud, bob)[0] == 201
+    assert make(cloud, bob)[0] == 409
+
+
+def test_it_needs_a_project(cloud, bob):
+    assert make(cloud, bob, cloud.log_in(bob))[0] == 400

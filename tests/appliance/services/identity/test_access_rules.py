@@ -1,0 +1,41 @@
+"""Access rules of application credentials: which requests fit."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.services.identity.access_rules import permits
+from appliance.services.identity.bearers import Allowed
+
+
+def rule(path: str) -> list[Allowed]:
+    return [Allowed(service="baremetal", method="GET", path=path)]
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "fits"),
+    [
+        ("/v1/nodes", "/v1/nodes", True),
+        ("/v1/nodes", "/v1/nodes/x", False),
+        ("/v1/nodes/*", "/v1/nodes/x", True),
+        ("/v1/nodes/*", "/v1/nodes/x/states", False),
+        ("/v1/nodes/{id}/states", "/v1/nodes/x/states", True),
+        ("/v1/nodes/**", "/v1/nodes/x/states", True),
+        ("/v1/**", "/v2/nodes", False),
+        ("/v1/no.es", "/v1/nodes", False),
+        ("/v1/nodes/(", "/v1/nodes/(", True),
+    ],
+)
+def test_paths(path: str, asked: str, *, fits: bool):
+    assert permits(rule(path), service="baremetal", method="GET", path=asked) is fits
+
+
+def test_service_and_method_must_fit_too():
+    assert not permits(rule("/v1/nodes"), service="image", method="GET", path="/v1/nodes")
+    assert not permits(rule("/v1/nodes"), service="baremetal", method="POST", path="/v1/nodes")
+    assert not permits([], service="baremetal", method="GET", path="/v1/nodes")
+
+
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_any_path_gives_an_answer(path: str, asked: str):
+    assert permits(rule(path), service="baremetal", method="GET", path=asked) in (True, False)
