@@ -148,11 +148,13 @@ class Identity:
     """lockout: after so many failures in a row, an account rests for so long.
 
     token_lifetime: of tokens for OpenStack clients; session_lifetime: of the native API's, the CLI's and the console's.
+    key_rotation: the key that seals tokens is replaced when it is so old.
     password_expires: 0 for never. password_history: how many passwords, with the present one, are not taken again.
     """
 
     token_lifetime_s: int = _key(duration(60, 30 * DAY), 3600, "token_lifetime")
     session_lifetime_s: int = _key(duration(60, 30 * DAY), 12 * 3600, "session_lifetime")
+    key_rotation_s: int = _key(duration(3600, 3650 * DAY), 30 * DAY, "key_rotation")
     lockout_failures: int = _key(whole_number(1, 1000), 5)
     lockout_s: int = _key(duration(1, 30 * DAY), 1800, "lockout")
     password_regex: str = _key(regular_expression, "^.{8,}$")

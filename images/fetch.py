@@ -118,7 +118,7 @@ def check(url: str, *, limits: Limits = Limits(), resolve: Resolver = addresses)
 
 def _allowed(host: str, port: int, limits: Limits, resolve: Resolver) -> list[str]:
     """The addresses of a host, each of which may be asked."""
-    found = resolve(host, port)
+    found = resolve(host.removesuffix("."), port)
     if not found or not all(limits.allow(item) for item in found):
         raise ImageRefused(f"address not allowed: {host} is not on the public internet")
     return found

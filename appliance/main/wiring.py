@@ -78,7 +78,7 @@ def build(config: Config, clock: Clock) -> Control:
         background=background, discovery=_discovery(config), images=store, doctor=Doctor(config, clock).checks,
         ca_fingerprint=tls.ca_fingerprint(config.state), tokens=tokens,
     )  # fmt: skip
-    loop = Loop(database, _reconcilers(config, database, bmcs, store, clock), owner=_process_name(), clock=clock)
+    loop = Loop(database, _reconcilers(config, tokens, bmcs, store, clock), owner=_process_name(), clock=clock)
     return Control(
         config=config, database=database, context=context, engine=engine, loop=loop, background=background,
         connections=connections, images=store,
@@ -157,7 +157,11 @@ def _login_policy(config: Config) -> identity.Policy:
     )  # fmt: skip
 
 
-def _reconcilers(config: Config, database: Database, bmcs: Bmcs, store: ImageStore, clock: Clock) -> list[Reconciler]:
+def _reconcilers(
+    config: Config, tokens: identity.Tokens, bmcs: Bmcs, store: ImageStore, clock: Clock
+) -> list[Reconciler]:
+    database = tokens.database
+
     def ask(targets: Iterable[BmcTarget]) -> Iterator[tuple[BmcTarget, PowerState | BmcError]]:
         return bmcs.sweep(targets, deadline_s=config.bmc.deadline_s, concurrency=config.bmc.concurrency)
 
@@ -168,6 +172,10 @@ def _reconcilers(config: Config, database: Database, bmcs: Bmcs, store: ImageSto
         with database.write() as session:
             return identity.sweep_revocations(session, clock())
 
+    def rotate_keys() -> int:
+        with database.write() as session:
+            return int(tokens.rotate_when_old(session, timedelta(seconds=config.identity.key_rotation_s)))
+
     def sweep_old() -> int:
         return retention.sweep(database, retention.Policy(), now=clock())
 
@@ -176,6 +184,7 @@ def _reconcilers(config: Config, database: Database, bmcs: Bmcs, store: ImageSto
         Reconciler(name="pretend", every_s=0.25, run=lambda: pretend.sweep(database, now=clock()), is_shared=False),
         Reconciler(name="images", every_s=5, run=store.settle, is_shared=False),
         Reconciler(name="tokens", every_s=3600, run=sweep_tokens),
+        Reconciler(name="token_keys", every_s=3600, run=rotate_keys),
         Reconciler(name="retention", every_s=600, run=sweep_old),
     ]
 

@@ -10,8 +10,9 @@ A row is due when `wake_at` has come and nobody owns it; that one column covers 
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ForeignKey, Index, String, Text, bindparam, delete, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, Session, make_transient_to_detached, mapped_column
 
 from appliance.domain.errors import NodeLocked
 from appliance.models.columns import UtcTime, new_uuid
@@ -131,17 +132,51 @@ def enqueue(
     session: Session, *, kind: str, node_id: int, data: JsonObject, now: datetime, actor: str = "engine"
 ) -> Flow:
     """Start work on a node in the caller's transaction. Raises NodeLocked when other work is active."""
-    held = active_for(session, node_id)
-    if held is not None:
-        raise _locked(held.kind)
-    row = Flow(kind=kind, node_id=node_id, data=data, actor=actor, created_at=now, updated_at=now, entered_at=now)
-    try:
-        with session.begin_nested():
-            session.add(row)
-    except IntegrityError as cause:  # another process was faster (PostgreSQL)
-        raise _locked("other work") from cause
+    row = Flow(
+        uuid=new_uuid(),
+        kind=kind,
+        node_id=node_id,
+        data=data,
+        actor=actor,
+        created_at=now,
+        updated_at=now,
+        entered_at=now,
+    )
+    # One statement: the index is the lock, and a conflict is no error that would end the caller's transaction.
+    made = session.connection().execute(_ENQUEUE[session.get_bind().dialect.name], _begun(row)).scalar()
+    if made is None:
+        held = active_for(session, node_id)
+        raise _locked(held.kind if held is not None else "other work")
+    row.id = made
+    make_transient_to_detached(row)
+    session.add(row)
     _wake(session)
     return row
+
+
+_NOT_BEGUN: dict[str, object] = {
+    **dict.fromkeys(("wait_for", "wait_then", "wait_else", "waiting_since", "deadline", "payload")),
+    **dict.fromkeys(("owner", "pool", "slot_needed", "slot", "abort_reason", "note", "finished_at")),
+    **dict.fromkeys(("visit", "attempt", "losses", "fence"), 0),
+    "status": "active",
+    "step": "",
+    "wake_at": DUE_NOW,
+}
+_GIVEN = ("uuid", "kind", "node_id", "data", "actor", "created_at", "updated_at", "entered_at")
+_ENQUEUE = {
+    dialect.__name__.rsplit(".", 1)[-1]: dialect.insert(Flow.__table__)
+    .values({name: bindparam(name) for name in (*_GIVEN, *_NOT_BEGUN)})
+    .on_conflict_do_nothing(index_elements=["node_id"], index_where=_IS_ACTIVE)
+    .returning(Flow.__table__.c.id)
+    for dialect in (sqlite, postgresql)
+}
+
+
+def _begun(row: Flow) -> dict[str, object]:
+    """Columns of a new row, of which the object is told too."""
+    for name, value in _NOT_BEGUN.items():
+        setattr(row, name, value)
+    return {name: getattr(row, name) for name in (*_GIVEN, *_NOT_BEGUN)}
 
 
 def finished(session: Session, *, kind: str, node_id: int, now: datetime, actor: str) -> Flow:

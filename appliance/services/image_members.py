@@ -19,7 +19,8 @@ MOST_MEMBERS = 128
 def listing(session: Session, actor: Actor, uuid: str) -> tuple[Image, Sequence[ImageMember]]:
     """Its owner sees all members, a member itself alone."""
     row = _shared(session, actor, uuid)
-    query = select(ImageMember).where(ImageMember.image_id == row.id).order_by(ImageMember.created_at, ImageMember.member)
+    query = select(ImageMember).where(ImageMember.image_id == row.id)
+    query = query.order_by(ImageMember.created_at, ImageMember.member)
     if not rules.sees_all(actor) and row.owner != actor.project_id:
         query = query.where(ImageMember.member == actor.project_id)
     return row, list(session.scalars(query))

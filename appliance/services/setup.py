@@ -31,7 +31,7 @@ from appliance.models import schema
 from appliance.models.database import Database
 from appliance.models.identity import DEFAULT_DOMAIN, User
 from appliance.models.setting import Setting
-from appliance.services import certificate_names, identity, joining, tls
+from appliance.services import certificate_names, clouds, identity, joining, tls
 from appliance.services.files import write_durably
 from appliance.services.identity import bootstrap, grants, keys, roles
 from appliance.services.vault import Vault, new_key_text, plant_canary
@@ -107,7 +107,7 @@ def init(
         url = f"https://{_reachable(config.api.listen)}"
         if join is None:
             _make_database(config, password, may_ask_change=given is None, now=now)
-            write_clouds(state, url, password)
+            clouds.write(state, url, ADMIN, password)
         cli = {"url": url, "ca": str(places.ca)}
         write_durably(places.cli, json.dumps(cli, indent=2).encode() + b"\n", mode=0o600)
     return InitResult(
@@ -120,23 +120,6 @@ def init(
         clouds=places.clouds,
         was_resumed=was_resumed,
     )
-
-
-def write_clouds(state: Path, url: str, password: str) -> None:
-    """clouds.yaml for OpenStack clients: `rackwright` in the default project, `rackwright-system` for the whole system.
-
-    JSON is YAML, and quotes whatever a password may hold.
-    """
-    places = Places(state)
-    auth = {"auth_url": f"{url}/identity/v3", "username": ADMIN, "password": password, "user_domain_name": "Default"}
-    project = {"project_name": ADMIN, "project_domain_name": "Default"}
-    common = {"auth_type": "password", "verify": True, "cacert": str(places.ca), "region_name": "RegionOne"}
-    clouds = {
-        "rackwright": {**common, "identity_api_version": 3, "auth": {**auth, **project}},
-        "rackwright-system": {**common, "identity_api_version": 3, "auth": {**auth, "system_scope": "all"}},
-    }
-    head = "# For OpenStack clients: export OS_CLIENT_CONFIG_FILE=<this file> OS_CLOUD=rackwright\n"
-    write_durably(places.clouds, (head + json.dumps({"clouds": clouds}, indent=2) + "\n").encode(), mode=0o600)
 
 
 def configuration_text(*, listen: str | None, names: Sequence[str], database_url: str | None) -> str:
@@ -341,6 +324,7 @@ _TEMPLATE = """\
 [identity]
 # token_lifetime = "1h"      # of tokens for OpenStack clients
 # session_lifetime = "12h"   # of the CLI's, the console's and the native API's
+# key_rotation = "30d"       # the key that seals tokens is replaced when it is so old
 # lockout_failures = 5
 # lockout = "30m"
 # password_regex = "^.{{8,}}$"

@@ -1,6 +1,9 @@
 """How fast the step engine is: `python -m tests.bench.bench_engine [--quick]` prints one JSON object.
 
-steps_per_s: flows of ten empty steps, each step one durable transaction with its events, fsync at each commit.
+steps_per_s: flows of ten empty acts; each is durable with its events (fsync) before the next of its flow begins. Flows
+that are ready at the same time share the commit; steps_per_commit says how many did.
+verbs: work of one record on 100 nodes, three times, asked one after the other as by an API: from the first to the last
+end, and from the commit that asks to the start of the step.
 commit_ms: what one empty durable commit costs on this machine now; a floor that no engine gets below.
 waiting: 10,000 flows that wait: memory of the process, CPU when idle. wake_ms: from the commit of a signal to the start
 of the step that awaited it. take_over_s: from kill -9 of a worker that holds 200 flows to the end of the last of them.
@@ -18,10 +21,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import func, insert, select
 
 from appliance.domain.clock import system_clock
@@ -37,6 +42,8 @@ from tests.conftest import create_schema
 from tests.fakes import postgres_server
 
 CHAIN = 10
+THREADS = 8
+"""As the appliance has (appliance.main.wiring)."""
 FLOORS = {"sqlite": 396, "postgresql": 1054}
 
 
@@ -130,17 +137,61 @@ def until(is_true: Callable[[], bool], *, limit_s: float = 300) -> None:
         time.sleep(0.02)
 
 
-def steps_per_s(database: Database, flows: int, threads: int) -> tuple[float, float]:
-    """Steps per second, and this process's CPU per step in milliseconds (what is left of it on a busy machine)."""
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """cpu_ms: this process's own per step, which says more than the wall clock on a busy machine."""
+
+    steps_per_s: float
+    cpu_ms: float
+    steps_per_commit: float
+
+
+def steps_per_s(database: Database, flows: int, threads: int) -> Speed:
     nodes = add_nodes(database, flows)
     enqueue_all(database, "chain", nodes)
     running = engine(database, chain(), threads=threads)
+    commits: list[object] = []
+    sqlalchemy_event.listen(database.engine, "commit", commits.append)
     started, cpu = time.perf_counter(), time.process_time()
     running.start()
     until(lambda: count(database, status="done") == flows)
     taken, cpu = time.perf_counter() - started, time.process_time() - cpu
     running.stop()
-    return flows * CHAIN / taken, 1000 * cpu / (flows * CHAIN)
+    steps = flows * CHAIN
+    return Speed(steps_per_s=steps / taken, cpu_ms=1000 * cpu / steps, steps_per_commit=steps / len(commits))
+
+
+def verbs(database: Database, nodes: int, rounds: int) -> dict[str, float]:
+    """Each node is asked again when its work is over, as an operator's loop over a fleet does."""
+    begun: dict[int, float] = {}
+    made = Procedure("verb")
+
+    @made.record()
+    def act(turn: Record) -> Next:
+        begun[turn.claimed.id] = time.perf_counter()
+        return turn.done()
+
+    ids = add_nodes(database, nodes)
+    running = engine(database, made, threads=THREADS)
+    running.start()
+    asked: dict[int, float] = {}
+    started, cpu = time.perf_counter(), time.process_time()
+    for number in range(rounds):
+        for node_id in ids:
+            with database.write() as session:
+                row = flow.enqueue(session, kind="verb", node_id=node_id, data={}, now=system_clock())
+            asked[row.id] = time.perf_counter()
+        until(lambda number=number: count(database, status="done") == nodes * (number + 1))
+    taken, cpu = time.perf_counter() - started, time.process_time() - cpu
+    running.stop()
+    delays = sorted(1000 * (begun[flow_id] - at) for flow_id, at in asked.items())
+    return {
+        "verbs": nodes * rounds,
+        "seconds": round(taken, 2),
+        "cpu_ms_per_verb": round(1000 * cpu / nodes / rounds, 2),
+        "start_ms_p50": round(statistics.median(delays), 1),
+        "start_ms_p99": round(delays[int(0.99 * (len(delays) - 1))], 1),
+    }
 
 
 def commit_ms(database: Database, times: int = 50) -> float:
@@ -265,10 +316,13 @@ def measure(kind: str, *, quick: bool) -> dict[str, Any]:
         speeds = []
         for _ in range(1 if quick else 3):
             with opened(make()) as database:
-                speeds.append(steps_per_s(database, flows, threads=1 if kind == "sqlite" else 8))
-        result["steps_per_s"] = round(statistics.median(speed for speed, _ in speeds))
-        result["cpu_ms_per_step"] = round(statistics.median(cpu for _, cpu in speeds), 3)
+                speeds.append(steps_per_s(database, flows, threads=THREADS))
+        result["steps_per_s"] = round(statistics.median(speed.steps_per_s for speed in speeds))
+        result["cpu_ms_per_step"] = round(statistics.median(speed.cpu_ms for speed in speeds), 3)
+        result["steps_per_commit"] = round(statistics.median(speed.steps_per_commit for speed in speeds), 1)
         result["floor"] = FLOORS[kind]
+        with opened(make()) as database:
+            result["verbs"] = verbs(database, 100, 3)
         with opened(make()) as database:
             result["commit_ms"] = commit_ms(database)
         with opened(make()) as database:
@@ -287,7 +341,7 @@ def main() -> None:
     kinds = list(FLOORS) if arguments.database == "both" else [arguments.database]
     shown = {
         "cores": os.cpu_count(),
-        "load": os.getloadavg()[0],
+        "load": [round(load, 1) for load in os.getloadavg()],
         "kernel": platform.release(),
         "python": platform.python_version(),
         **{kind: measure(kind, quick=arguments.quick) for kind in kinds},

@@ -1,5 +1,7 @@
+import contextlib
 import http.server
 import io
+import ipaddress
 import threading
 
 import pytest
@@ -98,6 +100,40 @@ def test_public_addresses_are_public(address):
 def test_strange_urls_are_refused(url):
     with pytest.raises(ImageRefused):
         body(url)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "localhost", "localhost.", "[::1]", "169.254.169.254", "2130706433", "0x7f.1", "0x7f000001",
+     "0177.0.0.1", "127.1", "0", "[::ffff:7f00:1]", "[::ffff:0:127.0.0.1]", "[::127.0.0.1]", "[::]", "[fec0::1]",
+     "10.0.0.1", "[fd00::1]", "[64:ff9b::10.0.0.1]", "\uff11\uff12\uff17.0.0.1"],
+)  # fmt: skip
+def test_every_spelling_of_an_inside_address_is_refused_at_once(host):
+    with pytest.raises(ImageRefused):
+        fetch.check(f"http://{host}/image")
+
+
+def test_a_public_address_is_let_through_and_an_unknown_name_is_no_refusal():
+    fetch.check("https://[2606:2800:220:1:248:1893:25c8:1946]:8443/x")
+    with pytest.raises(FetchFailed):
+        fetch.check("https://mirror.invalid/x", resolve=lambda host, port: fetch.addresses("no such host", port))
+
+
+def test_networks_that_the_operator_trusts(web):
+    trusting = Limits(trusted=(ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("fd00::/8")))
+    assert len(body(f"{web.url}/image", limits=trusting)) == 100000
+    for other in ("10.0.0.1", "::1", "169.254.169.254"):
+        with pytest.raises(ImageRefused, match="not allowed"):
+            body("http://mirror.example/", limits=trusting, resolve=lambda host, port, found=other: [found])
+
+
+def test_a_redirect_does_not_take_tls_away(monkeypatch):
+    class Answer:
+        status, headers = 302, {"Location": "http://93.184.216.34/image"}
+
+    monkeypatch.setattr(fetch, "_answer", lambda *_: contextlib.nullcontext(Answer()))
+    with pytest.raises(ImageRefused, match="without TLS"):
+        body("https://93.184.216.34/image")
 
 
 def test_redirects_are_followed_three_times_and_checked_each_time(web):

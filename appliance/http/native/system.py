@@ -29,12 +29,13 @@ def waits_at_once(threads: int) -> int:
 
 def install(app: Flask, context: Context) -> None:
     read = allowed(context, Permission.READ)
-    known = authenticated(context)
+    known, identities = authenticated(context), allowed(context, Permission.IDENTITY)
     waits = threading.BoundedSemaphore(waits_at_once(context.config.api.threads))
     routes: list[tuple[str, str, str, Callable[..., Any]]] = [
         ("POST", "/v1/login", "login", lambda: _login(context)),
         ("POST", "/v1/logout", "logout", known(lambda: _logout(context))),
         ("POST", "/v1/password", "password", known(lambda: _password(context))),
+        ("POST", "/v1/token-keys", "token_keys", identities(lambda: _rotate(context))),
         ("GET", "/v1/whoami", "whoami", known(_whoami)),
         ("GET", "/v1/flows", "flow_list", read(lambda: _flows(context))),
         ("GET", "/v1/flows/<uuid>", "flow_show", read(lambda uuid: _flow(context, uuid))),
@@ -70,6 +71,13 @@ def _password(context: Context) -> Response:
     rules, now = context.tokens.policy.passwords, context.clock()
     identity.change_own_password(context.database, rules, user_id=g.actor.user_id, old=old, new=new, now=now)
     return nothing()
+
+
+def _rotate(context: Context) -> Response:
+    """Seal tokens with the next key from now on; the older ones open theirs until these have expired."""
+    with context.database.write() as session:
+        opening = context.tokens.rotate(session)
+    return reply({"keys": opening})
 
 
 def _whoami() -> Response:

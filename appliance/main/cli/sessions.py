@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from appliance.domain.errors import RackwrightError
 from appliance.main.cli.columns import PLAIN
 from appliance.main.cli.exits import Exit, Failure, from_client, usage
 from appliance.main.cli.frame import file_option, verb
@@ -44,6 +45,7 @@ def login(
     answer = _enter(client, username, password)
     if new_password_file is not None or (answer.get("must_change") and inv.can_ask()):
         new = _change(inv, client, password, new_password_file)
+        _tell_clouds(inv, username, password, new)
         answer = _enter(client, username, new)  # a change of the password ends every session, ours too
     elif answer.get("must_change"):
         inv.note("this password is for the first login only; change it: rackwright login --new-password-file FILE")
@@ -93,6 +95,20 @@ def _change(inv: Invocation, client: "Client", old: str, file: Path | None) -> s
             continue
         inv.note("the password is changed")
         return new
+
+
+def _tell_clouds(inv: Invocation, username: str, old: str, new: str) -> None:
+    """OpenStack clients log in with what clouds.yaml says; on the appliance itself it is kept right."""
+    from appliance.services import clouds
+
+    state = inv.asked.state
+    try:
+        if state and clouds.renew(Path(state), username, old=old, new=new):
+            inv.note(f"{Path(state) / 'clouds.yaml'} holds the new password too")
+            return
+    except (OSError, RackwrightError) as cause:
+        inv.note(f"clouds.yaml was not changed: {cause}")
+    inv.note("a clouds.yaml with the old password does not log in any more: put the new one there")
 
 
 def _enter(client: "Client", username: str, password: str) -> dict[str, Any]:

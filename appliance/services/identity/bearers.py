@@ -103,6 +103,10 @@ class Tokens:
         """End one token; those made from it live on."""
         revoke(session, f"audit:{claims.audit_ids[0]}", at=self.clock(), until=claims.expires_at)
 
+    def rotate_when_old(self, session: Session, age: timedelta) -> bool:
+        """As `rotate`, when the sealing key is of that age."""
+        return keys.rotate_when_old(session, self.vault, self.clock(), age=age, longest=self.policy.longest)
+
     def rotate(self, session: Session) -> int:
         """Seal with the next key from now on; how many keys open tokens now."""
         return keys.rotate(session, self.vault, self.clock(), longest=self.policy.longest)

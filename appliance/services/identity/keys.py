@@ -26,10 +26,10 @@ _KNOWN_FOR = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Key:
-    """retired_at: since when it seals no longer."""
+    """since: when it was staged, or began to seal. retired_at: when it ended to seal."""
 
     secret: str = field(repr=False)
-    made_at: float
+    since: float
     retired_at: float | None = None
 
 
@@ -39,11 +39,11 @@ def load(session: Session, vault: Vault) -> list[_Key]:
     if row is None:
         return []
     kept: list[dict[str, Any]] = json.loads(vault.open(row.value, _CONTEXT))
-    return [_Key(secret=one["secret"], made_at=one["made_at"], retired_at=one["retired_at"]) for one in kept]
+    return [_Key(secret=one["secret"], since=one["since"], retired_at=one["retired_at"]) for one in kept]
 
 
 def _keep(session: Session, vault: Vault, ring: list[_Key]) -> None:
-    plain = [{"secret": key.secret, "made_at": key.made_at, "retired_at": key.retired_at} for key in ring]
+    plain = [{"secret": key.secret, "since": key.since, "retired_at": key.retired_at} for key in ring]
     sealed = vault.seal(json.dumps(plain).encode(), _CONTEXT)
     row = session.get(Setting, _SETTING)
     if row is None:
@@ -54,7 +54,7 @@ def _keep(session: Session, vault: Vault, ring: list[_Key]) -> None:
 
 
 def _fresh(now: datetime) -> _Key:
-    return _Key(secret=Fernet.generate_key().decode(), made_at=now.timestamp())
+    return _Key(secret=Fernet.generate_key().decode(), since=now.timestamp())
 
 
 def ensure(session: Session, vault: Vault, now: datetime) -> list[_Key]:
@@ -70,11 +70,21 @@ def ensure(session: Session, vault: Vault, now: datetime) -> list[_Key]:
 def rotate(session: Session, vault: Vault, now: datetime, *, longest: timedelta) -> int:
     """Seal with the staged key from now on. longest: no token lives longer. Returns how many keys open tokens now."""
     staged, sealing, *older = ensure(session, vault, now)
-    retired = _Key(secret=sealing.secret, made_at=sealing.made_at, retired_at=now.timestamp())
-    since = (now - longest).timestamp()
-    ring = [_fresh(now), staged, *(key for key in (retired, *older) if (key.retired_at or 0) >= since)]
+    retired = _Key(secret=sealing.secret, since=sealing.since, retired_at=now.timestamp())
+    sealing_now = _Key(secret=staged.secret, since=now.timestamp())
+    earliest = (now - longest).timestamp()
+    ring = [_fresh(now), sealing_now, *(key for key in (retired, *older) if (key.retired_at or 0) >= earliest)]
     _keep(session, vault, ring)
     return len(ring)
+
+
+def rotate_when_old(session: Session, vault: Vault, now: datetime, *, age: timedelta, longest: timedelta) -> bool:
+    """Rotate when the sealing key is of that age; False when nothing was due."""
+    sealing = ensure(session, vault, now)[1]
+    if now.timestamp() - sealing.since < age.total_seconds():
+        return False
+    rotate(session, vault, now, longest=longest)
+    return True
 
 
 class Ring:

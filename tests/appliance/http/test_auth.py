@@ -88,3 +88,11 @@ def test_a_clock_that_was_set_back_keeps_nobody_in(appliance, operators):
         session.execute(update(User).values(generation=User.generation + 1))
     appliance.now -= timedelta(seconds=1)
     assert operators.get("/v1/whoami").status_code == 401
+
+
+def test_an_administrator_rotates_the_keys_and_everybody_stays_in(appliance, operators, readers):
+    assert readers.post("/v1/token-keys").status_code == 403
+    assert operators.post("/v1/token-keys").get_json() == {"keys": 3}
+    assert operators.get("/v1/whoami").status_code == 200
+    fresh = client_of(operator_app(appliance.context), appliance.token(Role.MEMBER))
+    assert fresh.get("/v1/whoami").status_code == 200

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from werkzeug.exceptions import ClientDisconnected
 
 from appliance.domain.errors import Conflict, Invalid, RackwrightError, Unavailable
+from appliance.domain.images import Status
 from appliance.models.event import Event
 from appliance.models.image import Image
 from appliance.services import images
@@ -266,3 +267,71 @@ def test_a_token_ends(store, uuid):
     store.receive(uuid, io.BytesIO(BYTES), size=None)
     store.make_ready(uuid)
     assert store.served_file(f"/image/{uuid}/image.data", store.token(uuid, until=NOW.timestamp() - 1)) is None
+
+
+def test_a_restart_does_not_touch_what_another_appliance_has_in_hand(database, appliance):
+    uuid = create(database, holder="another")
+    restarted(appliance)
+    assert row(database).status == "saving"
+    with database.write() as session:
+        session.get(Image, row(database).id).holder = ""
+    restarted(appliance)
+    assert (row(database).status, uuid) == ("killed", row(database).uuid)
+
+
+def declared(database, status="queued"):
+    """An image for which somebody named a format: it waits for bytes again when they fail."""
+    uuid = create(database)
+    with database.write() as session:
+        made = session.scalar(select(Image).where(Image.uuid == uuid))
+        made.disk_format, made.container_format, made.status = "raw", "bare", status
+        made.holder = None if status == "queued" else ""
+    return uuid
+
+
+def test_staged_bytes_outlive_a_restart_and_half_of_them_do_not(database, appliance, store):
+    uuid = declared(database)
+    store.receive(uuid, io.BytesIO(BYTES), size=None, status=Status.UPLOADING)
+    assert store.original(uuid).read_bytes() == BYTES
+    restarted(appliance)
+    assert row(database).status == "uploading"
+    store.original(uuid).unlink()
+    restarted(appliance)
+    assert (row(database).status, row(database).sha512, row(database).size_bytes) == ("queued", None, None)
+
+
+def test_an_import_that_a_crash_cut_off_is_finished_or_can_be_repeated(database, appliance, store):
+    uuid = declared(database)
+    store.receive(uuid, io.BytesIO(BYTES), size=None, status=Status.UPLOADING)
+    with database.write() as session:
+        session.scalar(select(Image).where(Image.uuid == uuid)).status = "importing"
+    restarted(appliance)
+    assert (row(database).status, row(database).stream) == ("active", {"data": "image.data"})
+    assert store.original(uuid).read_bytes() == BYTES
+
+
+def test_an_upload_that_breaks_off_can_be_sent_again(database, store):
+    uuid = declared(database)
+    with pytest.raises(ConnectionResetError):
+        store.receive(uuid, Breaking(ConnectionResetError()), size=len(BYTES))
+    assert (row(database).status, row(database).problem) == ("queued", "the upload broke off; send it again")
+    store.receive(uuid, io.BytesIO(BYTES), size=len(BYTES))
+    assert store.make_ready(uuid) == ""
+    assert (row(database).problem, row(database).holder) == (None, None)
+
+
+def test_the_schema_of_an_image_outlives_a_failed_upload(database, store):
+    uuid = declared(database)
+    store.keep_schema(uuid, {"type": "object"})
+    with pytest.raises(ConnectionResetError):
+        store.receive(uuid, Breaking(ConnectionResetError()), size=len(BYTES))
+    assert store.schema(uuid) == {"type": "object"}
+
+
+def test_bytes_of_which_the_row_knows_nothing_are_not_trusted(database, appliance, store):
+    """A crash between the file and the row that names its checksums."""
+    uuid = declared(database, status="saving")
+    store.folder(uuid).mkdir(parents=True)
+    store.original(uuid).write_bytes(BYTES)
+    restarted(appliance)
+    assert (row(database).status, store.folder(uuid).exists()) == ("queued", False)

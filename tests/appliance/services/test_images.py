@@ -2,7 +2,8 @@
 
 import pytest
 
-from appliance.domain.errors import Conflict, Invalid, NotFound
+from appliance.domain.errors import Ambiguous, Conflict, Forbidden, Invalid, NotFound
+from appliance.models.image import Image
 from appliance.services import images, nodes
 from tests.fakes.rack import NOW, vault, wish
 
@@ -40,3 +41,46 @@ def test_an_image_that_is_being_written_stays(database, state):
         nodes.fetch(session, "n1").provision_state = "active"
         images.delete(session, images.fetch(session, "debian-12"), actor="ann", now=NOW)
         assert images.listing(session) == []
+
+
+def test_of_two_images_of_one_name_one_must_be_named_by_its_uuid(database):
+    made = create(database)
+    with database.write() as session:
+        session.add(Image(name="debian-12", created_at=NOW, updated_at=NOW))
+    with database.read() as session:
+        with pytest.raises(Ambiguous) as refusal:
+            images.fetch(session, "debian-12")
+        assert made.uuid in refusal.value.why
+        assert images.fetch(session, made.uuid).id == made.id
+
+
+def test_a_name_that_looks_like_an_uuid_does_not_hide_the_image_that_has_it(database):
+    made = create(database)
+    with database.write() as session:
+        session.add(Image(name=made.uuid, created_at=NOW, updated_at=NOW))
+    with database.read() as session:
+        assert images.fetch(session, made.uuid).id == made.id
+
+
+def test_a_protected_image_stays(database):
+    create(database)
+    with database.write() as session:
+        row = images.fetch(session, "debian-12")
+        row.is_protected = True
+        with pytest.raises(Forbidden):
+            images.delete(session, row, actor="ann", now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"status": "queued"}, "not ready"),
+        ({"status": "killed", "problem": "spoilt"}, "spoilt"),
+        ({"status": "deactivated", "stream": {"x": 1}}, "withdrawn"),
+        ({"status": "active", "not_deployable": "it is iso in bare"}, "cannot be deployed"),
+    ],
+)
+def test_what_cannot_be_deployed_says_why(more, words):
+    with pytest.raises(Conflict, match=words):
+        images.refuse_undeployable(Image(name="x", **more))
+    images.refuse_undeployable(Image(name="x", status="active", stream={"data": "image.data"}))

@@ -18,7 +18,7 @@ from appliance.domain.access import Role
 from appliance.domain.errors import Invalid, RackwrightError, StorageFull
 from appliance.models import schema
 from appliance.models.database import Database
-from appliance.services import files, identity, setup, tls, vault
+from appliance.services import clouds, files, identity, setup, tls, vault
 from appliance.services.identity import Policy
 from appliance.services.setup import AlreadyInitialised, InitResult, StateUnusable, init
 
@@ -205,6 +205,7 @@ def test_an_interruption_anywhere_is_finished_by_the_next_init(
         if where == "write":
             patch.setattr(setup, "write_durably", breaking(files.write_durably))
             patch.setattr(tls, "write_durably", setup.write_durably)
+            patch.setattr(clouds, "write_durably", setup.write_durably)
         elif where == "schema":
             patch.setattr(schema, "upgrade", breaking(schema.upgrade))
         else:

@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+from flask import g
 
 from appliance.domain.access import Actor, Role
 from appliance.http import auth
@@ -62,7 +63,10 @@ class Client:
 
 @pytest.fixture
 def actors(monkeypatch):
-    monkeypatch.setattr(auth.Callers, "find", lambda _self, token: ALL[token])
+    def known_caller(_context):
+        g.actor = ALL[auth.bearer()]
+
+    monkeypatch.setattr(auth, "known_caller", known_caller)
 
 
 @pytest.fixture

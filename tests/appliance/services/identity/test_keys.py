@@ -87,6 +87,21 @@ def test_an_old_key_goes_when_its_last_token_has_expired(people: Database, clock
         assert len(keys.load(session, vault())) == 3
 
 
+def test_a_key_is_replaced_when_it_is_old(people: Database, clock: Moment):
+    here = process(people, clock)
+    token = login(here)
+    age = timedelta(days=30)
+    with people.write() as session:
+        assert not here.rotate_when_old(session, age)
+    clock.now += age
+    with people.write() as session:
+        assert here.rotate_when_old(session, age)
+        assert not here.rotate_when_old(session, age)
+    with pytest.raises(TokenRefused):
+        here.find(token)
+    assert here.find(login(here))
+
+
 def test_keys_at_rest_open_with_the_master_key_only(people: Database, clock: Moment):
     login(process(people, clock))
     with people.read() as session:
