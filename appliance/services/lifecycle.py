@@ -71,6 +71,8 @@ def _target(node: Node, state: State, verb: Verb) -> State | None:
 def _enter(session: Session, node: Node, state: State, verb: Verb, work: Flow, *, actor: str, now: datetime) -> None:
     old = node.provision_state
     node.provision_state = state
+    if verb is Verb.INSPECT:
+        node.inspection_started_at, node.inspection_finished_at = now, None
     node.provision_updated_at = node.updated_at = now
     node.failure = node.last_error = None
     event.record(
