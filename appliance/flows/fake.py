@@ -153,6 +153,7 @@ def _inspected(turn: Record) -> str:
         row = Inventory(node_id=node.id, reported_at=turn.now, report={})
         turn.session.add(row)
     row.reported_at, row.report = turn.now, pretend.inventory(machine)
+    node.inspection_finished_at = turn.now
     move(turn, Outcome.DONE, "inspected")
     return "the hardware is made up"
 

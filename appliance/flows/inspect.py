@@ -36,6 +36,7 @@ def store_inventory(turn: Record) -> Next:
         row = Inventory(node_id=turn.node.id, reported_at=turn.now, report=report)
         turn.session.add(row)
     row.reported_at, row.report = turn.now, report
+    turn.node.inspection_finished_at = turn.now
     turn.node.properties = {**turn.node.properties, **properties_of(report)}
     if report.get("boot_mode") in {"bios", "uefi"}:
         turn.node.boot_mode = report["boot_mode"]
