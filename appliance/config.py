@@ -116,8 +116,9 @@ class Lifecycle:
     write_image_s: int = _key(duration(30, DAY), 3600, "write_image")
     kexec_home_s: int = _key(duration(10, DAY), 300, "kexec_home")
     call_home_s: int = _key(duration(30, DAY), 1200, "call_home")
+    hoped_home_s: int = _key(duration(0, DAY), 300, "hoped_home")
     image_writes_at_once: int = _key(whole_number(1, 10_000), 50)
-    automated_clean: str = _key(choice("metadata", "shred"), "metadata")
+    automated_clean: str = _key(choice("metadata", "shred", "none"), "metadata")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

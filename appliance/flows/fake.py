@@ -13,6 +13,7 @@ from appliance.domain.lifecycle import Outcome, State
 from appliance.domain.node_steps import By
 from appliance.domain.steps import Next
 from appliance.flows import holding
+from appliance.flows.clean import end, is_off
 from appliance.flows.moves import move
 from appliance.flows.procedure import Procedure, Record, Step
 from appliance.models.database import JsonObject
@@ -54,15 +55,12 @@ class Work:
 
 def _parts(kind: str, work: Work, turn: Record) -> Iterator[Part]:
     """The verb's own act first, then the steps that were asked for."""
-    if not (kind == "clean" and _is_cleaning_off(turn)):
+    is_automated = kind == "clean" and turn.node.target_provision_state != State.MANAGEABLE
+    if not (is_automated and is_off(turn)):
         yield Part(delay=work.delay, fails_as=work.fails_as)
     for step in turn.data.get("spec", {}).get("plan") or ():
         name = f"{step['interface']}.{step['step']}"
         yield Part(delay=_delay_of(step), fails_as=(name,), step=step)
-
-
-def _is_cleaning_off(turn: Record) -> bool:
-    return turn.data.get("spec", {}).get("skip_clean") is True
 
 
 def _delay_of(step: JsonObject) -> str:
@@ -129,13 +127,9 @@ def _switch(node: Node, part: Part) -> None:
 
 def _power(turn: Record, state: PowerState) -> None:
     node = turn.node
-    if state is PowerState.OFF and node.power_state == PowerState.ON.value and _must_stay_on(node):
+    if state is PowerState.OFF and node.power_state == PowerState.ON.value and node.keeps_power:
         return
     node.power_state, node.power_observed_at, node.target_power_state = state.value, turn.now, None
-
-
-def _must_stay_on(_node: Node) -> bool:
-    return False
 
 
 def _verified(turn: Record) -> str:
@@ -167,9 +161,8 @@ def _inspected(turn: Record) -> str:
 
 
 def _cleaned(turn: Record) -> str:
-    by_hand = turn.node.target_provision_state == State.MANAGEABLE
     _power(turn, PowerState.OFF)
-    move(turn, Outcome.RETURN if by_hand else Outcome.DONE, "cleaned")
+    end(turn, "cleaned")
     return "cleaned"
 
 

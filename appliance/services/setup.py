@@ -303,8 +303,9 @@ _TEMPLATE = """\
 # write_image = "1h"
 # kexec_home = "5m"          # then the machine is reset once
 # call_home = "20m"
+# hoped_home = "5m"          # for the call of a system that need not make it; then it counts as started
 # image_writes_at_once = 50
-# automated_clean = "metadata"   # between users: metadata | shred
+# automated_clean = "metadata"   # between users: metadata | shred | none
 
 [fake]                       # how many seconds things take on hardware that is not there: 2, or a range as "1,5"
 # power_delay = 0

@@ -175,8 +175,8 @@ def test_a_held_service_may_be_given_other_steps(made: Rig) -> None:
 
 
 def test_without_cleaning_provide_fails_nowhere(made: Rig) -> None:
-    fake(made, "manageable", fail={"clean": 1})
-    made.ask(Verb.PROVIDE, skip_clean=True)
+    fake(made, "manageable", fail={"clean": 1}, columns={"has_automated_clean": False})
+    made.ask(Verb.PROVIDE)
     made.drive()
     assert made.node().provision_state == "available"
 
@@ -192,3 +192,21 @@ def test_the_other_kind_of_fake_has_a_pretend_agent(made: Rig) -> None:
     made.add_node("available")
     made.ask(Verb.DEPLOY)
     assert made.flow().kind == "deploy"
+
+
+def test_a_machine_that_is_never_switched_off_stays_on(made: Rig) -> None:
+    fake(made, "active", columns={"keeps_power": True, "power_state": "power on"})
+    made.ask(Verb.UNDEPLOY)
+    made.drive()
+    assert (made.node().provision_state, made.node().power_state) == ("available", "power on")
+
+
+def test_the_interface_that_was_chosen_decides(made: Rig) -> None:
+    made.add_node("available", interfaces={"deploy": "fake"})
+    made.ask(Verb.DEPLOY)
+    assert made.flow().kind == "fake-deploy"
+    made.drive()
+    with made.database.write() as session:
+        session.merge(made.node()).interfaces = {"deploy": "direct"}
+    made.ask(Verb.UNDEPLOY)
+    assert made.flow().kind == "undeploy"
