@@ -15,6 +15,7 @@ from appliance.flows import holding
 from appliance.flows.clean import end, is_off
 from appliance.flows.moves import move
 from appliance.flows.procedure import Procedure, Record, Step
+from appliance.models import config_drive
 from appliance.models.database import JsonObject
 from appliance.models.node import Inventory, Node
 from bmc.types import PowerState
@@ -167,6 +168,8 @@ def _deployed(turn: Record) -> str:
 def _undeployed(turn: Record) -> str:
     node = turn.node
     node.call_home_hash = node.agent_session_hash = node.boot_secret_hash = None
+    if (node.instance or {}).get("config_drive"):
+        config_drive.drop(turn.session, node_id=node.id)
     node.instance = node.instance_address = node.instance_secret = None
     move(turn, Outcome.ERASE, "the instance is gone")
     return _cleaned(turn)
