@@ -145,6 +145,16 @@ class Fake:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """add_ports: which interfaces that an inspection finds become ports: none, the one that booted, those with an
+    address, all. keep_ports: which ports stay: all, those still present, those that would be added.
+    """
+
+    add_ports: str = _key(choice("disabled", "pxe", "active", "all"), "pxe")
+    keep_ports: str = _key(choice("all", "present", "added"), "all")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """lockout: after so many failures in a row, an account rests for so long.
 
@@ -257,6 +267,7 @@ class Config:
     netboot: Netboot = Netboot()
     bmc: Bmc = Bmc()
     lifecycle: Lifecycle = Lifecycle()
+    inspection: Inspection = Inspection()
     fake: Fake = Fake()
     identity: Identity = Identity()
     images: Images = Images()

@@ -83,6 +83,7 @@ class Engine:
         self._running: set[int] = set()
         """Ids of the flows that we own. Only the dispatcher changes it."""
         self._ready: list[Turned] = []
+        self._knows_due = False
         self._back: deque[Turned | Claimed | int] = deque()
         """From the threads to the dispatcher: to be settled, going on, or an id that is ours no more."""
         self._work: queue.SimpleQueue[Claimed | Turned | None] = queue.SimpleQueue()
@@ -198,6 +199,7 @@ class Engine:
             due_at, now = self.next_due(), self.clock()
             if due_at is None or due_at > now:
                 return POLL_S if due_at is None else min(POLL_S, (due_at - now).total_seconds())
+        self._knows_due = not is_ready
         turns, self._ready = self._ready, []
         settled = self._settler.settle(turns, partial(self._claim_due, free) if may_claim else None)
         self._sort(settled)
@@ -234,8 +236,13 @@ class Engine:
 
     def _claim_due(self, free: int, batch: Batch, ended: int) -> list[Claimed]:
         """Fill the places that are free and those that `ended` flows give up in the same transaction."""
-        due = flow_queue.next_due(batch.session) if free + ended > 0 else None
-        return [] if due is None or _time(due) > self.clock() else self._claim(batch, free + ended)
+        if free + ended <= 0:
+            return []
+        if not self._knows_due:
+            due = flow_queue.next_due(batch.session)
+            if due is None or _time(due) > self.clock():
+                return []
+        return self._claim(batch, free + ended)
 
     def _claim(self, batch: Batch, limit: int) -> list[Claimed]:
         now = self.clock()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from appliance.domain import fake_hardware, node_steps, pretend
+from appliance.domain.errors import RackwrightError
 from appliance.domain.lifecycle import Outcome, State
 from appliance.domain.node_steps import By
 from appliance.domain.steps import Next
@@ -17,11 +18,19 @@ from appliance.flows.moves import move
 from appliance.flows.procedure import Procedure, Record, Step
 from appliance.models import config_drive
 from appliance.models.database import JsonObject
-from appliance.models.node import Inventory, Node
+from appliance.models.node import Node
+from appliance.services import allocations, inspection
 from bmc.types import PowerState
 
 PREFIX = "fake-"
 """Kinds of these flows are called after those of real hardware."""
+
+class InspectionRefused(RackwrightError):
+    """An inspection rule refuses this machine."""
+
+    code = "inspection-refused"
+    blame = "peer"
+
 
 CLOSE_S = 0.001
 """Times are kept in whole microseconds: what is left after the last one is no delay."""
@@ -143,11 +152,11 @@ def _inspected(turn: Record) -> str:
         memory_mib=memory if isinstance(memory, int) else 65536,
         options=node.driver_options,
     )
-    row = turn.session.get(Inventory, node.id)
-    if row is None:
-        row = Inventory(node_id=node.id, reported_at=turn.now, report={})
-        turn.session.add(row)
-    row.reported_at, row.report = turn.now, pretend.inventory(machine)
+    problem = inspection.finish(
+        turn.session, node, pretend.inventory(machine), policy=inspection.Policy(), now=turn.now, is_made_up=True
+    )
+    if problem is not None:
+        raise InspectionRefused(problem)
     node.inspection_finished_at = turn.now
     move(turn, Outcome.DONE, "inspected")
     return "the hardware is made up"
@@ -171,6 +180,7 @@ def _undeployed(turn: Record) -> str:
     if (node.instance or {}).get("config_drive"):
         config_drive.drop(turn.session, node_id=node.id)
     node.instance = node.instance_address = node.instance_secret = None
+    allocations.release(turn.session, node, now=turn.now)
     move(turn, Outcome.ERASE, "the instance is gone")
     return _cleaned(turn)
 

@@ -12,6 +12,7 @@ from appliance.flows.moves import move
 from appliance.flows.power import BMC_RETRY
 from appliance.flows.procedure import Act, Procedure, Record, Step, Turn
 from appliance.models import config_drive
+from appliance.services import allocations
 from bmc.types import PowerState
 
 undeploy = Procedure("undeploy")
@@ -51,6 +52,7 @@ def instance_gone(turn: Record) -> Next:
 def _drop_instance(turn: Record) -> None:
     turn.node.instance = None
     turn.node.instance_address = None
+    allocations.release(turn.session, turn.node, now=turn.now)
     move(turn, Outcome.ERASE, "the instance is gone")
 
 

@@ -1,5 +1,8 @@
 """The three apps of the control process: operators', agents' and netboot's, each on its own listener."""
 
+from collections.abc import Callable
+from typing import Any
+
 from flask import Flask
 
 from appliance.http import agents, errors, internal
@@ -7,11 +10,18 @@ from appliance.http.context import Context
 from appliance.http.glance import face as glance
 from appliance.http.ironic import face as ironic
 from appliance.http.keystone import face as keystone
-from appliance.http.native import bmc, images, network, nodes, system
+from appliance.http.native import bmc, images, network, nodes, openapi, system
+
+
+class _Synchronous(Flask):
+    """No view of ours is a coroutine; Flask would ask each view and each hook, at every request."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
 
 
 def _bare(name: str) -> Flask:
-    app = Flask(name, static_folder=None)
+    app = _Synchronous(name, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = None  # each reader caps its own body (appliance.http.json_body)
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False  # `//` is another path, not a redirect made of the Host header
@@ -22,7 +32,7 @@ def _bare(name: str) -> Flask:
 def operator_app(context: Context) -> Flask:
     """The native API of operators and the three OpenStack faces; every route names who may ask."""
     app = _bare("operators")
-    for face in (system, nodes, bmc, network, images, keystone, ironic, glance):
+    for face in (openapi, system, nodes, bmc, network, images, keystone, ironic, glance):
         face.install(app, context)
     return app
 

@@ -273,14 +273,7 @@ def _is_stored(session: Session, ref: object) -> bool:
 
 def _refuse_unfit(session: Session, node: Node, image: Image) -> None:
     images.refuse_undeployable(image)
-    report = session.get(Inventory, node.id)
-    sizes = [disk["size_bytes"] for disk in report.report.get("disks", [])] if report else []
-    if sizes and image.virtual_size_bytes and max(sizes) < image.virtual_size_bytes:
-        raise Conflict(
-            f"image {image.label} is too big for {node.label}",
-            why=f"it unfolds to {image.virtual_size_bytes} bytes; the largest disk has {max(sizes)}",
-            next_step="choose a smaller image or a larger disk",
-        )
+    images.refuse_small(image, session.get(Inventory, node.id), node.label)
 
 
 def write_params(

@@ -322,6 +322,10 @@ _TEMPLATE = """\
 # clean_delay = 0
 # service_delay = 0
 
+[inspection]
+# add_ports = "pxe"          # found interfaces that become ports: disabled | pxe | active | all
+# keep_ports = "all"         # ports that stay: all | present | added
+
 [identity]
 # token_lifetime = "1h"      # of tokens for OpenStack clients
 # session_lifetime = "12h"   # of the CLI's, the console's and the native API's
