@@ -20,7 +20,7 @@ from appliance.models.database import announce
 from appliance.models.event import Event
 from appliance.models.flow import Flow
 from appliance.models.node import Inventory, Node, lock
-from appliance.services import events
+from appliance.services import events, node_rules
 
 RELEASED = "unhold"
 """The signal that work which holds waits for (appliance.flows.holding)."""
@@ -43,6 +43,7 @@ def request(session: Session, *, node: Node, verb: Verb, spec: dict[str, Any], a
     if verb is Verb.ABORT:
         return abort(session, node=node, actor=actor, now=now)
     state = _state_after(node, verb)
+    node_rules.refuse_verb(node, verb)
     if State(node.provision_state) in lifecycle.HELD:
         work = _go_on(session, node, spec, now=now)
     elif state in TRANSIENT:
@@ -61,6 +62,8 @@ def request(session: Session, *, node: Node, verb: Verb, spec: dict[str, Any], a
 def _enter(session: Session, node: Node, state: State, verb: Verb, work: Flow, *, actor: str, now: datetime) -> None:
     old = node.provision_state
     node.provision_state = state
+    if verb is Verb.INSPECT:
+        node.inspection_started_at, node.inspection_finished_at = now, None
     node.provision_updated_at = node.updated_at = now
     node.failure = node.last_error = None
     event.record(

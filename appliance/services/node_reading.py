@@ -4,10 +4,14 @@ JSON comes as its text and times as microseconds since 1970, so that a list that
 changes a node takes the node itself (services.nodes). Names here are ours; what clients call them is the faces' matter.
 """
 
+from collections import namedtuple
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import cache
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -22,6 +26,7 @@ from sqlalchemy import (
     select,
     type_coerce,
 )  # fmt: skip
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.orm import Session
 
 from appliance.domain.errors import NotFound
@@ -184,6 +189,28 @@ def _after(session: Session, marker: str, column: ColumnElement[Any] | None, vis
     if found is None:
         raise NotFound(f"Node {marker[:64]} could not be found.")
     return paging.After(id=found[0], value=found[1] if column is not None else None)
+
+
+@cache
+def _made_of(columns: tuple[str, ...]) -> Any:
+    return namedtuple("Made", columns)  # noqa: PYI024  (its fields are not known before)
+
+
+def made(columns: tuple[str, ...], values: Mapping[str, Any]) -> Any:
+    """What `statement(columns)` would read of a node that was just made of these values; nobody works on it yet."""
+    return _made_of(columns)(*(_as_read(name, values) for name in columns))
+
+
+def _as_read(name: str, values: Mapping[str, Any]) -> Any:
+    if name == "has_bmc_secret":
+        return values["bmc_secret"] is not None
+    value = values.get(name)
+    if name in JSON_COLUMNS:
+        return orjson.dumps(value).decode()
+    return value if not isinstance(value, datetime) else _UTC.process_bind_param(value, _ANY)
+
+
+_UTC, _ANY = UtcTime(), DefaultDialect()
 
 
 def by_uuid(base: Select[Any]) -> Select[Any]:

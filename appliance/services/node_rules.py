@@ -57,9 +57,12 @@ def refuse_taken(session: Session, wish: Details, *, but_not: Node | None) -> No
         return
     if but_not is None and taken.uuid == wish.uuid:
         raise Conflict(f"A node with UUID {wish.uuid} already exists.")
-    raise Conflict(
-        f"Instance {wish.instance_uuid} is already associated with a node, "
-        f"it cannot be associated with this other node {wish.uuid or (but_not.uuid if but_not else 'new')}"
+    raise instance_taken(wish.instance_uuid, but_not.uuid if but_not is not None else "")
+
+
+def instance_taken(instance: str | None, uuid: str) -> Conflict:
+    return Conflict(
+        f"Instance {instance} is already associated with a node, it cannot be associated with this other node {uuid}"
     )
 
 
@@ -100,19 +103,24 @@ def _parent_uuid(session: Session, ref: str | None, *, own: str | None) -> str |
 def seal(node: Node, vault: Vault, secrets: Mapping[str, Mapping[str, Any]] | None) -> None:
     """Keep the secrets of options and wishes; {} forgets them, None leaves them."""
     if secrets is not None:
-        node.hidden = vault.seal(orjson.dumps(secrets), _context(node)) if any(secrets.values()) else None
+        node.hidden = sealed(node.uuid, vault, secrets)
+
+
+def sealed(uuid: str, vault: Vault, secrets: Mapping[str, Mapping[str, Any]] | None) -> bytes | None:
+    """The secrets of a node as they are stored."""
+    return vault.seal(orjson.dumps(secrets), _context(uuid)) if secrets and any(secrets.values()) else None
 
 
 def unseal(node: Node, vault: Vault) -> dict[str, dict[str, Any]]:
     """{"driver": {…}, "wishes": {…}} as `seal` was given them."""
     found: dict[str, dict[str, Any]] = {"driver": {}, "wishes": {}}
     if node.hidden is not None:
-        found |= orjson.loads(vault.open(node.hidden, _context(node)))
+        found |= orjson.loads(vault.open(node.hidden, _context(node.uuid)))
     return found
 
 
-def _context(node: Node) -> str:
-    return f"node:{node.uuid}:hidden"
+def _context(uuid: str) -> str:
+    return f"node:{uuid}:hidden"
 
 
 def refuse_deletion(node: Node) -> None:

@@ -77,7 +77,11 @@ def set_bmc(node: Node, vault: Vault, access: BmcAccess) -> None:
 
 
 def bmc_context(node: Node) -> str:
-    return f"node:{node.uuid}:bmc"
+    return bmc_context_of(node.uuid)
+
+
+def bmc_context_of(uuid: str) -> str:
+    return f"node:{uuid}:bmc"
 
 
 def _refuse_taken(
@@ -99,7 +103,13 @@ def _refuse_taken(
                 f"{taken[0]} belongs to node {taken[1].label} already",
                 next_step=f"rackwright node show {taken[1].label}",
             )
+    refuse_bmc(session, bmc, driver, but_not=but_not)
+
+
+def refuse_bmc(session: Session, bmc: BmcAccess, driver: str, *, but_not: int | None) -> None:
+    """Refuse a BMC that another node has."""
     if bmc.address is not None and driver != "manual":
+        others = Node.id != (but_not or 0)
         take_turns(session, f"bmc {bmc.address} {bmc.udp_port}")
         same = select(Node).where(
             Node.bmc_address == bmc.address, Node.bmc_udp_port == bmc.udp_port, Node.driver == driver, others

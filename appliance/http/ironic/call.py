@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from flask import Response, request
 
 from appliance.domain.access import Actor
@@ -62,6 +63,11 @@ class Call:
             yield self.context.connect(node)
         finally:
             self.places.release()
+
+    @staticmethod
+    def show(value: Any, status: int = 200) -> Response:
+        """JSON, in which a time without a zone is one of UTC."""
+        return Response(orjson.dumps(value, option=orjson.OPT_NAIVE_UTC), status=status, mimetype="application/json")
 
     def links(self, *path: str) -> list[dict[str, str]]:
         """`self` and `bookmark` of a resource, as `links("nodes", uuid)`."""

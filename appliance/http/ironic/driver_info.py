@@ -5,17 +5,17 @@ what else is given is an option of the driver and is kept as given, secrets seal
 dangerous to believe in, is refused.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from appliance.domain import names
 from appliance.domain.errors import Invalid
 from appliance.http.ironic.errors import BadRequest
-from appliance.services.node_input import BMC_PARTS, BmcAccess
+from appliance.services.node_input import BMC_PARTS, DEFAULT_PORTS, BmcAccess
 from appliance.services.vault import MASK
 
 WITHOUT_BMC = frozenset({"fake", "manual"})
-USUAL_UDP_PORT = 623
 OURS_ALONE = frozenset({"deploy_interface"})
 """Options that are attributes of their own on this face."""
 _CIPHER_SUITES = frozenset({"3", "17"})
@@ -27,16 +27,26 @@ _ONLY: Mapping[str, frozenset[str]] = {
 }
 """Options whose other values ask for what the driver cannot do."""
 
+_RENAMED: Mapping[str, Mapping[str, str]] = {
+    "redfish": {"redfish_system_id": "system", "redfish_verify_ca": "verify_ca", "redfish_fingerprint": "fingerprint"}
+}
+"""Options that are ours under another name: by driver, the clients' name -> ours."""
+
+_URL = re.compile(r"https://([^/@:\[\]]{1,64}|\[[0-9a-fA-F:.]{2,45}\])(:[0-9]{1,5})?/?\Z")
+"""A BMC that is reached by HTTPS is given as a URL, without a path: its root is the protocol's."""
+
 
 def shown(
     driver: str, *, address: str | None, udp_port: int, username: str | None, has_secret: bool,
     options: Mapping[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
     """As clients read it; options come with their masks."""
-    info = {key: value for key, value in options.items() if key not in OURS_ALONE}
+    names_of = {ours: wire for wire, ours in _RENAMED.get(driver, {}).items()}
+    info = {names_of.get(key, key): value for key, value in options.items() if key not in OURS_ALONE}
+    usual = DEFAULT_PORTS.get(driver, 623)
     if address is not None:
-        info[f"{driver}_address"] = address
-    if udp_port != USUAL_UDP_PORT:
+        info[f"{driver}_address"] = _as_url(address, udp_port) if driver == "redfish" else address
+    if udp_port != usual and driver != "redfish":
         info[f"{driver}_port"] = udp_port
     if username is not None:
         info[f"{driver}_username"] = username
@@ -53,8 +63,12 @@ def parse(driver: str, info: Mapping[str, Any], *, has_secret: bool) -> tuple[Bm
     if driver in WITHOUT_BMC:
         return BmcAccess(), rest
     _refuse_without_effect(rest)
-    address = _text(rest.pop(f"{driver}_address", None), f"{driver}_address")
-    port = _port(rest.pop(f"{driver}_port", None), f"{driver}_port")
+    address = _text(rest.pop(f"{driver}_address", None), f"{driver}_address", 128)
+    port = _port(rest.pop(f"{driver}_port", None), f"{driver}_port", DEFAULT_PORTS.get(driver, 623))
+    if driver == "redfish" and address is not None:
+        address, port = _from_url(address, port)
+    _verify_ca(rest)
+    rest = {_RENAMED.get(driver, {}).get(key, key): value for key, value in rest.items()}
     username = _text(rest.pop(f"{driver}_username", None), f"{driver}_username")
     password, stays = _password(rest, driver, has_secret=has_secret)
     access = BmcAccess(
@@ -89,13 +103,36 @@ def _refuse_without_effect(rest: Mapping[str, Any]) -> None:
             )
 
 
-def _text(value: Any, name: str) -> str | None:
+def _as_url(address: str, port: int) -> str:
+    host = f"[{address}]" if ":" in address else address
+    return f"https://{host}" if port == DEFAULT_PORTS["redfish"] else f"https://{host}:{port}"
+
+
+def _from_url(text: str, port: int) -> tuple[str, int]:
+    """The host and port of `https://HOST[:PORT]`, or of a bare address. Nothing is asked in the clear."""
+    if "://" not in text:
+        return text, port
+    found = _URL.match(text)
+    if found is None:
+        raise BadRequest("driver_info/redfish_address is https://ADDRESS or https://ADDRESS:PORT")
+    return found[1].strip("[]"), _port(found[2][1:], "redfish_address", port) if found[2] else port
+
+
+def _verify_ca(rest: dict[str, Any]) -> None:
+    value = rest.get("redfish_verify_ca")
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        value = rest["redfish_verify_ca"] = value.lower() == "true"
+    if value is not None and not isinstance(value, bool):
+        raise BadRequest("driver_info/redfish_verify_ca is true or false; a certificate is pinned by its fingerprint")
+
+
+def _text(value: Any, name: str, limit: int = 64) -> str | None:
     if value is None or value == "":
         return None
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if not isinstance(value, str) or len(value) > 64 or not value.isprintable():
-        raise BadRequest(f"driver_info/{name} is a text of at most 64 printable characters")
+    if not isinstance(value, str) or len(value) > limit or not value.isprintable():
+        raise BadRequest(f"driver_info/{name} is a text of at most {limit} printable characters")
     return value
 
 
@@ -108,9 +145,9 @@ def _address(text: str | None, driver: str) -> str | None:
         raise BadRequest(f"driver_info/{driver}_address: {cause.message}; host names are not looked up") from cause
 
 
-def _port(value: Any, name: str) -> int:
+def _port(value: Any, name: str, usual: int) -> int:
     if value is None:
-        return USUAL_UDP_PORT
+        return usual
     text = str(value)
     if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or not 0 < int(text[:6]) < 65536:
         raise BadRequest(f"driver_info/{name} is a port number from 1 to 65535")

@@ -7,8 +7,8 @@ that makes the answer of a row. Shapes are kept, for clients ask the same again 
 
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
+from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import orjson
@@ -44,12 +44,12 @@ NOT_ASKABLE = frozenset({"ports", "states", "portgroups", "volume"})
 HOST = socket.gethostname()[:64]
 """How clients call this appliance where they expect the name of a conductor."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (the serializer writes +00:00 behind it: Call.show)
 
 
-@lru_cache(4096)  # the times of one node are often the same one
-def _time(microseconds: int | None) -> str | None:
-    return None if microseconds is None else (_EPOCH + timedelta(microseconds=microseconds)).isoformat()
+def _time(microseconds: int) -> datetime:
+    """Without a zone, for that is serialized many times faster."""
+    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 _json = orjson.Fragment

@@ -12,9 +12,11 @@ from appliance.http.ironic import hardware, node_access, node_body, node_change,
 from appliance.http.ironic.call import Call, Route
 from appliance.http.ironic.errors import BadRequest, PreconditionFailed
 from appliance.http.ironic.node_fields import FIELDS, Shape
-from appliance.http.json_body import nothing, read_object, reply
-from appliance.services import node_reading, nodes
+from appliance.http.json_body import nothing, read_object
+from appliance.services import node_enrolment, node_reading, nodes
 from appliance.services.node_reading import Filter
+
+ENROLL_SINCE = 11
 
 FILTERS: Mapping[str, int] = {
     "associated": 1, "instance_uuid": 1, "maintenance": 1, "chassis_uuid": 1, "provision_state": 9, "driver": 16,
@@ -88,7 +90,9 @@ def _page(call: Call, page: pages.Page, shape: Shape, path: str, wanted: Filter 
     root = call.root
     items = [shape.render(row, root, project=project) for row in rows]
     last = rows[-1].uuid if rows and wanted.instance_uuid is None else None
-    return reply(pages.collection("nodes", items, page, url=f"{call.v1}/{path}", arguments=call.arguments, last=last))
+    return call.show(
+        pages.collection("nodes", items, page, url=f"{call.v1}/{path}", arguments=call.arguments, last=last)
+    )
 
 
 def _sort(key: str) -> str | None:
@@ -136,7 +140,7 @@ def _show(call: Call, ident: str) -> Response:
     shape = _chosen(call, wanted, detail=True)
     with call.context.database.glance() as session:
         row = node_access.row(session, call, shape, ident)
-    response = reply(shape.render(row, call.root, project=policy.project_of(call.actor)))
+    response = call.show(shape.render(row, call.root, project=policy.project_of(call.actor)))
     response.headers["ETag"] = f'"{row.version}"'
     return response
 
@@ -152,16 +156,15 @@ def _create(call: Call) -> Response:
         body["owner"] = owned
     wish, _given = node_body.parse(body, call.minor, node_body.Stored())
     shape = node_fields.whole(call.minor)
-    context, now = call.context, call.context.clock()
+    context = call.context
     with context.database.write() as session:
-        node = nodes.create(session, context.vault, wish, actor=call.actor.name, now=now)
-        if call.minor < 11:
-            node.provision_state = State.AVAILABLE
-        if node_body.boolean("maintenance", body.get("maintenance")):
-            node.maintenance = True
-        session.flush()
-        row = session.execute(shape.by_uuid, {"ident": node.uuid}).one()
-    response = reply(shape.render(row, call.root, project=policy.project_of(call.actor)), 201)
+        values = node_enrolment.enroll(
+            session, context.vault, wish, actor=call.actor.name, now=context.clock(),
+            state=State.AVAILABLE if call.minor < ENROLL_SINCE else State.ENROLL,
+            maintenance=node_body.mark("maintenance", body.get("maintenance")),
+        )  # fmt: skip
+    row = node_reading.made(shape.columns, {**values, "chassis_uuid": wish.details.chassis_uuid})
+    response = call.show(shape.render(row, call.root, project=policy.project_of(call.actor)), 201)
     response.headers["Location"] = f"{call.v1}/nodes/{row.uuid}"
     return response
 
@@ -191,7 +194,7 @@ def _patch(call: Call, ident: str) -> Response:
         node_change.apply(session, call, node, operations, reset=bool(reset))
         session.flush()
         row = session.execute(shape.by_uuid, {"ident": node.uuid}).one()
-    response = reply(shape.render(row, call.root, project=policy.project_of(call.actor)))
+    response = call.show(shape.render(row, call.root, project=policy.project_of(call.actor)))
     response.headers["ETag"] = f'"{row.version}"'
     return response
 

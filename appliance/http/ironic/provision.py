@@ -17,7 +17,7 @@ from appliance.http.ironic.states import accepted
 from appliance.http.json_body import read_object
 from appliance.models import flow
 from appliance.models.node import Node
-from appliance.services import deploy_templates, deployment, lifecycle, node_rules, runbooks
+from appliance.services import deploy_templates, deployment, lifecycle, runbooks
 
 MOST_BYTES = 64 * 1024 * 1024
 """A config-drive comes whole in the request."""
@@ -88,11 +88,8 @@ def _request(
     """In one transaction: the node is judged anew, what it is to do is checked and written down."""
     context, now = call.context, call.context.clock()
     _refuse_state(session, call, node, verb, str(verb))
-    node_rules.refuse_verb(node, verb)
     checked = deployment.check(session, context.vault, context.images, node, verb=verb, spec=spec, examined=examined)
     lifecycle.request(session, node=node, verb=verb, spec=checked, actor=call.actor.name, now=now)
-    if verb is Verb.INSPECT:
-        node.inspection_started_at, node.inspection_finished_at = now, None
 
 
 def _refuse_state(session: Session, call: Call, node: Node, verb: Verb, target: str) -> None:

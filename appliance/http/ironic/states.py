@@ -10,7 +10,7 @@ from appliance.http.ironic import hardware, node_access, node_body, node_fields,
 from appliance.http.ironic.call import Call, Route
 from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.node_access import find, find_to_change
-from appliance.http.json_body import nothing, read_object, reply
+from appliance.http.json_body import nothing, read_object
 from appliance.models import event
 from appliance.models.node import Node
 from appliance.services import power
@@ -58,7 +58,7 @@ def _states(call: Call, ident: str) -> Response:
     shape = node_fields.shape(names, call.minor)
     with call.context.database.read() as session:
         row = node_access.row(session, call, shape, ident)
-    return reply(shape.render(row, call.root, project=policy.project_of(call.actor)))
+    return call.show(shape.render(row, call.root, project=policy.project_of(call.actor)))
 
 
 def _power(call: Call, ident: str) -> Response:
