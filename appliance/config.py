@@ -116,8 +116,9 @@ class Lifecycle:
     write_image_s: int = _key(duration(30, DAY), 3600, "write_image")
     kexec_home_s: int = _key(duration(10, DAY), 300, "kexec_home")
     call_home_s: int = _key(duration(30, DAY), 1200, "call_home")
+    hoped_home_s: int = _key(duration(0, DAY), 300, "hoped_home")
     image_writes_at_once: int = _key(whole_number(1, 10_000), 50)
-    automated_clean: str = _key(choice("metadata", "shred"), "metadata")
+    automated_clean: str = _key(choice("metadata", "shred", "none"), "metadata")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +142,16 @@ class Fake:
     @property
     def delays(self) -> dict[str, Range]:
         return {one.name: getattr(self, one.name) for one in fields(self)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """add_ports: which interfaces that an inspection finds become ports: none, the one that booted, those with an
+    address, all. keep_ports: which ports stay: all, those still present, those that would be added.
+    """
+
+    add_ports: str = _key(choice("disabled", "pxe", "active", "all"), "pxe")
+    keep_ports: str = _key(choice("all", "present", "added"), "all")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +267,7 @@ class Config:
     netboot: Netboot = Netboot()
     bmc: Bmc = Bmc()
     lifecycle: Lifecycle = Lifecycle()
+    inspection: Inspection = Inspection()
     fake: Fake = Fake()
     identity: Identity = Identity()
     images: Images = Images()

@@ -9,9 +9,10 @@ import hashlib
 import hmac
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from images.errors import ChecksumMismatch, ImageRefused, TooLong, no_space
 
@@ -68,15 +69,13 @@ def receive(
 
 
 def _copied(source: Source, partial: Path, max_bytes: int) -> Received:
-    digests = [hashlib.md5(usedforsecurity=False), hashlib.sha256(), hashlib.sha512()]
     size = 0
-    with partial.open("wb") as out:
+    with partial.open("wb") as out, _Digests() as digests:
         while chunk := source.read(CHUNK):
             size += len(chunk)
             if size > max_bytes:
                 raise TooLong(f"the image has more than {max_bytes} bytes")
-            for digest in digests:
-                digest.update(chunk)
+            digests.update(chunk)
             if chunk == _ZEROS[: len(chunk)]:
                 out.seek(size)
             else:
@@ -84,8 +83,43 @@ def _copied(source: Source, partial: Path, max_bytes: int) -> Received:
         out.truncate(size)
         out.flush()
         os.fsync(out.fileno())
-    md5, sha256, sha512 = (digest.hexdigest() for digest in digests)
+        md5, sha256, sha512 = digests.values()
     return Received(size_bytes=size, md5=md5, sha256=sha256, sha512=sha512)
+
+
+class _Digests:
+    """The three at once, each in a thread of its own: together they take longer than the network or the disk.
+
+    At most one piece waits for them, so that memory stays bounded. A short file, of one piece, needs no threads.
+    """
+
+    def __init__(self) -> None:
+        self._digests = [hashlib.md5(usedforsecurity=False), hashlib.sha256(), hashlib.sha512()]
+        self._pool = ThreadPoolExecutor(len(self._digests), thread_name_prefix="checksum")  # starts none by itself
+        self._running: list[Future[None]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+
+    def update(self, chunk: bytes) -> None:
+        self._wait()
+        if len(chunk) == CHUNK:
+            self._running = [self._pool.submit(digest.update, chunk) for digest in self._digests]
+        else:
+            for digest in self._digests:
+                digest.update(chunk)
+
+    def values(self) -> list[str]:
+        self._wait()
+        return [digest.hexdigest() for digest in self._digests]
+
+    def _wait(self) -> None:
+        for future in self._running:
+            future.result()
+        self._running = []
 
 
 @contextlib.contextmanager

@@ -31,11 +31,14 @@ class Hardware(Protocol):
     def driver(self) -> str: ...
     @property
     def driver_options(self) -> Mapping[str, Any]: ...
+    @property
+    def interfaces(self) -> Mapping[str, Any]: ...
 
 
 def is_fake(node: Hardware) -> bool:
     """Whether this node's work is only acted out: no agent, no image, no boot."""
-    return node.driver == "fake" and node.driver_options.get("deploy_interface") == "fake"
+    chosen = node.interfaces.get("deploy") or node.driver_options.get("deploy_interface")
+    return node.driver == "fake" and chosen == "fake"
 
 
 def delay_range(value: object) -> Range | None:

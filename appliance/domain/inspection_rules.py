@@ -135,6 +135,8 @@ def _scope(subject: Subject) -> dict[str, Any]:
 
 def _act(rule: Rule, subject: Subject) -> None:
     for item in rule.actions:
+        if rule.sensitive and item["op"] == "log":
+            continue  # events are for many eyes
         do, needed, optional = ACTIONS[item["op"]]
         args = named(item.get("args", {}), needed, optional)
         loop = item.get("loop")

@@ -53,7 +53,7 @@ def _step(item: Any, number: str, interfaces: frozenset[str], *, needs_args: boo
         raise Invalid(f"steps: '{missing[0]}' is a required property")
     if unknown := sorted(str(key)[:64] for key in set(item) - required - {"args"}):
         raise Invalid(f"steps: Additional properties are not allowed ('{unknown[0]}' was unexpected)")
-    if item["interface"] not in interfaces:
+    if not isinstance(item["interface"], str) or item["interface"] not in interfaces:
         raise Invalid(f"steps: {str(item['interface'])[:40]!r} is not one of {sorted(interfaces)}")
     name = item["step"]
     if not isinstance(name, str) or not 1 <= len(name) <= _LONGEST or not name.isprintable():

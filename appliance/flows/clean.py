@@ -11,15 +11,17 @@ from appliance.flows.procedure import Procedure, Record, Step, Turn
 
 clean = Procedure("clean")
 
+NO_CLEANING = "none"
+
 
 def add_erasing(procedure: Procedure, watch: Step) -> Step:
     """Add the two steps of erasing, which undeploy has too. Returns the first."""
 
     @procedure.record()
     def erase(turn: Record) -> Next:
-        spec = turn.data.get("spec", {})
+        spec, usual = turn.data.get("spec", {}), turn.policy.automated_clean
         params = {
-            "method": spec.get("method", turn.policy.automated_clean),
+            "method": spec.get("method", "metadata" if usual == NO_CLEANING else usual),
             "disks": spec.get("disks"),
             "skip": spec.get("skip", []),
         }
@@ -29,15 +31,16 @@ def add_erasing(procedure: Procedure, watch: Step) -> Step:
     def erased(turn: Record) -> Next:
         result = agent_work.answer(turn)
         turn.data["disks"] = len(result.get("disks") or [])
-        _end(turn, "erased")
+        end(turn, "erased")
         return turn.done("the disks are erased")
 
     return erase
 
 
-def _end(turn: Record, why: str) -> None:
-    by_hand = turn.node.target_provision_state == State.MANAGEABLE
-    move(turn, Outcome.RETURN if by_hand else Outcome.DONE, why)
+def end(turn: Record, why: str) -> None:
+    """To where the work is heading: a clean by hand, and the last clean of a retired node, end in `manageable`."""
+    heads_back = turn.node.target_provision_state == State.MANAGEABLE
+    move(turn, Outcome.RETURN if heads_back else Outcome.DONE, why)
 
 
 def _with_agent(turn: Turn) -> Step:
@@ -45,14 +48,15 @@ def _with_agent(turn: Turn) -> Step:
 
 
 def _without_agent(turn: Record) -> Step | None:
-    if is_off(turn):
+    if turn.node.target_provision_state != State.MANAGEABLE and is_off(turn):
         return not_cleaned
     return _take_step if named_steps.needs_no_agent(turn) else None
 
 
 def is_off(turn: Record) -> bool:
-    """Whether this node is not to be cleaned between its users."""
-    return turn.data.get("spec", {}).get("skip_clean") is True
+    """Whether this node is not to be cleaned between its users; it may have a wish of its own."""
+    wish = turn.node.has_automated_clean
+    return turn.policy.automated_clean == NO_CLEANING if wish is None else not wish
 
 
 _want_agent = agent_boot.add_to(clean, then=_with_agent, unless=_without_agent)
@@ -73,7 +77,7 @@ _take_step = named_steps.add_to(clean, then=_cleaned, boot_agent=_boot_agent, wa
 
 @clean.record()
 def cleaned(turn: Record) -> Next:
-    _end(turn, "the steps are done")
+    end(turn, "the steps are done")
     return turn.done("the steps are done")
 
 

@@ -89,13 +89,14 @@ def steps_done(turn: Record) -> Next:
 
 def _leave(turn: Record) -> Step:
     """A system that will not call home is started by its BMC, whose word is then all that is known of it."""
-    if named_steps.has_lost_agent(turn) or not _calls_home(turn):
+    if named_steps.has_lost_agent(turn) or _call_home(turn) is not True:
         return fall_back
     return set_boot_device
 
 
-def _calls_home(turn: Turn) -> bool:
-    return turn.data.get("spec", {}).get("call_home", True) is not False
+def _call_home(turn: Turn) -> object:
+    """True: the work waits for the call; False: none will come; "hoped": it may, and the work does not fail without."""
+    return turn.data.get("spec", {}).get("call_home", True)
 
 
 @deploy.act(pool="bmc", retry=BMC_RETRY)
@@ -148,7 +149,7 @@ def fall_back(turn: Record) -> Next:
 
 
 def _after_boot(turn: Turn) -> Step:
-    return await_home if _calls_home(turn) else is_started
+    return is_started if _call_home(turn) is False else await_home
 
 
 _boot_from_disk = power.add_boot(deploy, word="disk", device=BootDevice.DISK, then=_after_boot)
@@ -157,6 +158,9 @@ _boot_from_disk = power.add_boot(deploy, word="disk", device=BootDevice.DISK, th
 @deploy.record()
 def await_home(turn: Record) -> Next:
     enter_wait(turn, "waits for the installed system")
+    if _call_home(turn) is not True:
+        limit_s = turn.policy.hoped_home_s
+        return turn.wait(HOME, then=is_home, within_s=limit_s, otherwise=is_started, says="it counts as started")
     limit_s = turn.policy.call_home_s
     return turn.wait(HOME, then=is_home, within_s=limit_s, otherwise=is_lost, says="the deploy fails")
 
@@ -175,9 +179,11 @@ def is_home(turn: Record) -> Next:
 
 @deploy.record()
 def is_started(turn: Record) -> Next:
+    """The BMC says that it runs from its disk; more cannot be known of a system that does not call."""
+    leave_wait(turn, "not heard of")
     _end_agent(turn)
     move(turn, Outcome.DONE, "the machine was started from its disk")
-    return turn.done("active; the installed system is not one that calls home")
+    return turn.done("active; the installed system did not call home")
 
 
 def _end_agent(turn: Record) -> None:

@@ -1,11 +1,11 @@
 """The step engine: finds flows that are due and runs them. State is in the database only.
 
-Here: who runs when. Not here: what a transition writes (runner, transition), leases (lease), SQL (models.flow_queue).
-One dispatcher thread writes: it claims, settles what steps answered, renews the lease and takes over from engines that
+Here: who runs when. Not here: acts (runner), transitions (settler, transition), leases (lease), SQL (flow_queue).
+One dispatcher thread writes: it claims, settles what acts answered, renews the lease and takes over from engines that
 are gone. Acts run in a few other threads, so a slow BMC never costs us the lease; records run in the dispatcher's
-transactions. Flows that are ready at the same time share a commit, so it is the steps of one flow that cost a commit
-each, not those of all. The dispatcher sleeps until the next row is due, at most POLL_S; a commit in this process rings
-it (Database.bells), one in another process on PostgreSQL notifies it. A lost hint costs POLL_S, never a flow.
+transactions. Flows that are ready at the same time share a commit (Decision 150). The dispatcher sleeps until the next
+row is due, at most POLL_S; a commit in this process rings it (Database.bells), one in another process on PostgreSQL
+notifies it. A lost hint costs POLL_S, never a flow.
 """
 
 import logging
@@ -27,7 +27,8 @@ from appliance.flows.batch import Batch
 from appliance.flows.lease import Lease, SharedClock
 from appliance.flows.procedure import Procedure
 from appliance.flows.resources import Resources
-from appliance.flows.runner import Runner, Settled, Turned
+from appliance.flows.runner import Runner, Turned
+from appliance.flows.settler import Settled, Settler
 from appliance.flows.transition import line
 from appliance.models import flow_queue
 from appliance.models.database import Database, JsonObject
@@ -77,12 +78,12 @@ class Engine:
             ttl_s=worker_ttl_s,
             is_alone=database.is_sqlite if is_alone is None else is_alone,
         )
-        self._runner = Runner(
-            database, flows, resources, pools=pools, clock=self.clock, lease=self.lease, chance=chance
-        )
+        self._runner = Runner(database, flows, resources, clock=self.clock, lease=self.lease, chance=chance)
+        self._settler = Settler(database, self._runner, pools)
         self._running: set[int] = set()
         """Ids of the flows that we own. Only the dispatcher changes it."""
         self._ready: list[Turned] = []
+        self._knows_due = False
         self._back: deque[Turned | Claimed | int] = deque()
         """From the threads to the dispatcher: to be settled, going on, or an id that is ours no more."""
         self._work: queue.SimpleQueue[Claimed | Turned | None] = queue.SimpleQueue()
@@ -136,7 +137,7 @@ class Engine:
             self._begin()
         turns = 0
         while turns < max_steps:
-            claimed = self._runner.settle([], lambda batch, _ended: self._claim(batch, 1)).going_on
+            claimed = self._settler.settle([], lambda batch, _ended: self._claim(batch, 1)).going_on
             if not claimed:
                 return turns
             row: Claimed | None = claimed[0]
@@ -149,9 +150,9 @@ class Engine:
         turned = self._runner.act(row) if self._runner.is_act(row) else self._runner.ready(row)
         if turned is None:
             return None
-        settled = self._runner.settle([turned])
+        settled = self._settler.settle([turned])
         if settled.alone:
-            return self._runner.settle_alone(settled.alone[0])
+            return self._settler.settle_alone(settled.alone[0])
         return next(iter(settled.going_on), None)
 
     def next_due(self) -> datetime | None:
@@ -182,8 +183,8 @@ class Engine:
             if pause_s > 0:
                 bells.wait(TOPIC, seen=seen, timeout_s=pause_s)
         if self._collect():
-            for turned in self._runner.settle(self._ready).alone:
-                self._runner.settle_alone(turned)
+            for turned in self._settler.settle(self._ready).alone:
+                self._settler.settle_alone(turned)
 
     def _dispatch(self) -> float:
         """One look. Returns seconds until the next one is needed, if nobody rings."""
@@ -198,8 +199,9 @@ class Engine:
             due_at, now = self.next_due(), self.clock()
             if due_at is None or due_at > now:
                 return POLL_S if due_at is None else min(POLL_S, (due_at - now).total_seconds())
+        self._knows_due = not is_ready
         turns, self._ready = self._ready, []
-        settled = self._runner.settle(turns, partial(self._claim_due, free) if may_claim else None)
+        settled = self._settler.settle(turns, partial(self._claim_due, free) if may_claim else None)
         self._sort(settled)
         return 0.0 if turns or settled.going_on else POLL_S
 
@@ -234,8 +236,13 @@ class Engine:
 
     def _claim_due(self, free: int, batch: Batch, ended: int) -> list[Claimed]:
         """Fill the places that are free and those that `ended` flows give up in the same transaction."""
-        due = flow_queue.next_due(batch.session) if free + ended > 0 else None
-        return [] if due is None or _time(due) > self.clock() else self._claim(batch, free + ended)
+        if free + ended <= 0:
+            return []
+        if not self._knows_due:
+            due = flow_queue.next_due(batch.session)
+            if due is None or _time(due) > self.clock():
+                return []
+        return self._claim(batch, free + ended)
 
     def _claim(self, batch: Batch, limit: int) -> list[Claimed]:
         now = self.clock()
@@ -253,7 +260,7 @@ class Engine:
 
     def _do(self, job: Claimed | Turned) -> Claimed | Turned | int:
         if isinstance(job, Turned):
-            return self._runner.settle_alone(job) or job.row.id
+            return self._settler.settle_alone(job) or job.row.id
         # A flow that is not begun before the engine stops is left as it is; Lease.leave frees it.
         return job.id if self._stopping.is_set() else self._runner.act(job) or job.id
 

@@ -8,18 +8,28 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from appliance.domain import fake_hardware, node_steps, pretend
+from appliance.domain.errors import RackwrightError
 from appliance.domain.lifecycle import Outcome, State
 from appliance.domain.node_steps import By
 from appliance.domain.steps import Next
 from appliance.flows import holding
+from appliance.flows.clean import end, is_off
 from appliance.flows.moves import move
 from appliance.flows.procedure import Procedure, Record, Step
 from appliance.models.database import JsonObject
-from appliance.models.node import Inventory, Node
+from appliance.models.node import Node
+from appliance.services import allocations, inspection
 from bmc.types import PowerState
 
 PREFIX = "fake-"
 """Kinds of these flows are called after those of real hardware."""
+
+class InspectionRefused(RackwrightError):
+    """An inspection rule refuses this machine."""
+
+    code = "inspection-refused"
+    blame = "peer"
+
 
 CLOSE_S = 0.001
 """Times are kept in whole microseconds: what is left after the last one is no delay."""
@@ -45,15 +55,12 @@ class Work:
 
 def _parts(kind: str, work: Work, turn: Record) -> Iterator[Part]:
     """The verb's own act first, then the steps that were asked for."""
-    if not (kind == "clean" and _is_cleaning_off(turn)):
+    is_automated = kind == "clean" and turn.node.target_provision_state != State.MANAGEABLE
+    if not (is_automated and is_off(turn)):
         yield Part(delay=work.delay, fails_as=work.fails_as)
     for step in turn.data.get("spec", {}).get("plan") or ():
         name = f"{step['interface']}.{step['step']}"
         yield Part(delay=_delay_of(step), fails_as=(name,), step=step)
-
-
-def _is_cleaning_off(turn: Record) -> bool:
-    return turn.data.get("spec", {}).get("skip_clean") is True
 
 
 def _delay_of(step: JsonObject) -> str:
@@ -120,13 +127,9 @@ def _switch(node: Node, part: Part) -> None:
 
 def _power(turn: Record, state: PowerState) -> None:
     node = turn.node
-    if state is PowerState.OFF and node.power_state == PowerState.ON.value and _must_stay_on(node):
+    if state is PowerState.OFF and node.power_state == PowerState.ON.value and node.keeps_power:
         return
     node.power_state, node.power_observed_at, node.target_power_state = state.value, turn.now, None
-
-
-def _must_stay_on(_node: Node) -> bool:
-    return False
 
 
 def _verified(turn: Record) -> str:
@@ -148,19 +151,19 @@ def _inspected(turn: Record) -> str:
         memory_mib=memory if isinstance(memory, int) else 65536,
         options=node.driver_options,
     )
-    row = turn.session.get(Inventory, node.id)
-    if row is None:
-        row = Inventory(node_id=node.id, reported_at=turn.now, report={})
-        turn.session.add(row)
-    row.reported_at, row.report = turn.now, pretend.inventory(machine)
+    problem = inspection.finish(
+        turn.session, node, pretend.inventory(machine), policy=inspection.Policy(), now=turn.now, is_made_up=True
+    )
+    if problem is not None:
+        raise InspectionRefused(problem)
+    node.inspection_finished_at = turn.now
     move(turn, Outcome.DONE, "inspected")
     return "the hardware is made up"
 
 
 def _cleaned(turn: Record) -> str:
-    by_hand = turn.node.target_provision_state == State.MANAGEABLE
     _power(turn, PowerState.OFF)
-    move(turn, Outcome.RETURN if by_hand else Outcome.DONE, "cleaned")
+    end(turn, "cleaned")
     return "cleaned"
 
 
@@ -174,6 +177,7 @@ def _undeployed(turn: Record) -> str:
     node = turn.node
     node.call_home_hash = node.agent_session_hash = node.boot_secret_hash = None
     node.instance = node.instance_address = node.instance_secret = None
+    allocations.release(turn.session, node, now=turn.now)
     move(turn, Outcome.ERASE, "the instance is gone")
     return _cleaned(turn)
 

@@ -1,13 +1,11 @@
 """inspect: let the agent report the hardware. manageable -> inspecting -> manageable."""
 
-from typing import Any
-
 from appliance.domain.lifecycle import Outcome
 from appliance.domain.steps import Next
 from appliance.flows import agent_boot, agent_work
 from appliance.flows.moves import move
 from appliance.flows.procedure import Procedure, Record, Step, Turn
-from appliance.models.node import Inventory
+from appliance.services import inspection
 
 inspect = Procedure("inspect")
 
@@ -27,30 +25,14 @@ def ask_inventory(turn: Record) -> Next:
 
 @inspect.record()
 def store_inventory(turn: Record) -> Next:
-    """The report replaces the last one; the properties that schedulers read follow it, others stay."""
+    """The report replaces the last one; what it says of the node, and what rules make of it, is written to the node."""
     report = agent_work.answer(turn).get("inventory")
     if not isinstance(report, dict):
         return turn.failed("The agent answered without an inventory.")
-    row = turn.session.get(Inventory, turn.node.id)
-    if row is None:
-        row = Inventory(node_id=turn.node.id, reported_at=turn.now, report=report)
-        turn.session.add(row)
-    row.reported_at, row.report = turn.now, report
-    turn.node.properties = {**turn.node.properties, **properties_of(report)}
-    if report.get("boot_mode") in {"bios", "uefi"}:
-        turn.node.boot_mode = report["boot_mode"]
+    policy = inspection.Policy(add_ports=turn.policy.add_ports, keep_ports=turn.policy.keep_ports)
+    problem = inspection.finish(turn.session, turn.node, report, policy=policy, now=turn.now)
+    if problem is not None:
+        return turn.failed(problem)
+    turn.node.inspection_finished_at = turn.now
     move(turn, Outcome.DONE, "inspected")
     return turn.done("the hardware is known")
-
-
-def properties_of(report: dict[str, Any]) -> dict[str, Any]:
-    """Ironic's property names. local_gb: of the smallest disk, in whole GiB: what surely fits; 0 without disks."""
-    cpu = report.get("cpu") or {}
-    sizes = [disk["size_bytes"] for disk in report.get("disks") or [] if isinstance(disk.get("size_bytes"), int)]
-    found = {
-        "cpus": cpu.get("threads") or cpu.get("cores"),
-        "cpu_arch": cpu.get("architecture"),
-        "memory_mb": report.get("memory_mib"),
-        "local_gb": min(sizes, default=0) // 2**30,
-    }
-    return {name: value for name, value in found.items() if value is not None}

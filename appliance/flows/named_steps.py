@@ -127,8 +127,16 @@ def _add_switches(procedure: Procedure, *, then: Callable[[], Step]) -> Mapping[
 
     @procedure.act(pool="bmc", retry=BMC_RETRY)
     def step_power_off(turn: Act) -> Next:
+        if turn.node.keeps_power:
+            return turn.go(step_reset)
         power.ask(turn, PowerState.OFF)
         return turn.go(step_await_off)
+
+    @procedure.act(pool="bmc", retry=BMC_RETRY)
+    def step_reset(turn: Act) -> Next:
+        """A machine that is never switched off: `power_off` is refused for it when it is asked."""
+        power.reset_or_start(turn)
+        return turn.go(step_await_on)
 
     @procedure.act(pool="bmc", retry=BMC_RETRY)
     def step_await_off(turn: Act) -> Next:

@@ -21,8 +21,17 @@ def add_boot(procedure: Procedure, *, word: str, device: BootDevice, then: Calla
 
     @procedure.act(name=f"{word}_power_off", pool="bmc", retry=BMC_RETRY)
     def power_off(turn: Act) -> Next:
+        if turn.node.keeps_power:
+            return turn.go(reset)
         ask(turn, PowerState.OFF)
         return turn.go(await_off)
+
+    @procedure.act(name=f"{word}_reset", pool="bmc", retry=BMC_RETRY)
+    def reset(turn: Act) -> Next:
+        """Of a machine that is never switched off. Repeated, it boots once more: slower, and no harm."""
+        aim(turn, device)
+        reset_or_start(turn)
+        return turn.go(await_on)
 
     @procedure.act(name=f"{word}_await_off", pool="bmc", retry=BMC_RETRY)
     def await_off(turn: Act) -> Next:
@@ -61,6 +70,14 @@ def ask(turn: Act, wanted: PowerState) -> None:
         return
     turn.check()
     turn.bmc.power(PowerAction.ON if wanted is PowerState.ON else PowerAction.OFF)
+
+
+def reset_or_start(turn: Act) -> None:
+    """For machines that keep their power; one that is off is switched on."""
+    is_on = turn.bmc.power_state() is PowerState.ON
+    turn.set(target_power_state=PowerState.ON.value)
+    turn.check()
+    turn.bmc.power(PowerAction.RESET if is_on else PowerAction.ON)
 
 
 def confirm(turn: Act, wanted: PowerState) -> Next | None:

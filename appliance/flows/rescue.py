@@ -30,6 +30,8 @@ def open_door(turn: Record) -> Next:
 
 @rescue.record()
 def door_is_open(turn: Record) -> Next:
-    user = agent_work.answer(turn).get("user") or "rescue"
+    said = agent_work.answer(turn)
     move(turn, Outcome.DONE, "the rescue system runs")
-    return turn.done(f"ssh {user}@{turn.node.agent_address or 'ADDRESS'}")
+    where = f"ssh {said.get('user') or 'rescue'}@{turn.node.agent_address or 'ADDRESS'}"
+    key = said.get("fingerprint")
+    return turn.done(f"{where}   (host key {key})" if key else where)

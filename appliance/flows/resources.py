@@ -16,8 +16,10 @@ class FlowPolicy:
     """Limits in seconds, and how many at once over all machines.
 
     agent_silence_s: an agent that sent nothing for so long, in the middle of a command, is lost.
-    automated_clean: how provide and undeploy erase, `metadata` or `shred`.
+    automated_clean: how provide and undeploy erase, `metadata` or `shred`; `none`: not at all.
     fake_delays: how long things take on hardware that is not there (appliance.domain.fake_hardware), by kind.
+    hoped_home_s: so long is waited for the call of a system that need not make it.
+    add_ports, keep_ports: what an inspection makes of a machine's interfaces (appliance.services.inspection).
     kexec_home_s: a kexec that did not call home by then gets a reset; call_home_s counts from a full boot.
     """
 
@@ -32,8 +34,11 @@ class FlowPolicy:
     leave_agent_s: float = 120.0
     kexec: bool = True
     automated_clean: str = "metadata"
+    add_ports: str = "pxe"
+    keep_ports: str = "all"
     kexec_home_s: float = 300.0
     call_home_s: float = 1200.0
+    hoped_home_s: float = 300.0
     fake_delays: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     at_once: Mapping[str, int] = field(default_factory=lambda: {"bmc": 32, "image_write": 50, "fetch": 8})
 

@@ -7,11 +7,12 @@ agent of a new boot erases the disks. Where cleaning is off for the node, the po
 from appliance.domain.lifecycle import Outcome
 from appliance.domain.steps import Next
 from appliance.flows import agent_boot, agent_work, power
-from appliance.flows.clean import add_erasing, is_off
+from appliance.flows.clean import add_erasing, end, is_off
 from appliance.flows.moves import move
 from appliance.flows.power import BMC_RETRY
 from appliance.flows.procedure import Act, Procedure, Record, Step, Turn
 from appliance.models import config_drive
+from appliance.services import allocations
 from bmc.types import PowerState
 
 undeploy = Procedure("undeploy")
@@ -33,7 +34,10 @@ def _with_agent(_turn: Turn) -> Step:
 
 
 def _without_agent(turn: Record) -> Step | None:
-    return stop_instance if is_off(turn) else None
+    """A machine that is never switched off keeps running what it runs."""
+    if not is_off(turn):
+        return None
+    return not_cleaned if turn.node.keeps_power else stop_instance
 
 
 _want_agent = agent_boot.add_to(undeploy, then=_with_agent, trusts_running=False, unless=_without_agent)
@@ -48,6 +52,7 @@ def instance_gone(turn: Record) -> Next:
 def _drop_instance(turn: Record) -> None:
     turn.node.instance = None
     turn.node.instance_address = None
+    allocations.release(turn.session, turn.node, now=turn.now)
     move(turn, Outcome.ERASE, "the instance is gone")
 
 
@@ -69,5 +74,5 @@ def await_stop(turn: Act) -> Next:
 def not_cleaned(turn: Record) -> Next:
     """The disks keep what they hold: so somebody decided for this node."""
     _drop_instance(turn)
-    move(turn, Outcome.DONE, "cleaning is off for this node")
+    end(turn, "cleaning is off for this node")
     return turn.done("nothing was cleaned")

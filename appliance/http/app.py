@@ -10,7 +10,7 @@ from appliance.http.context import Context
 from appliance.http.glance import face as glance
 from appliance.http.ironic import face as ironic
 from appliance.http.keystone import face as keystone
-from appliance.http.native import bmc, images, network, nodes, system
+from appliance.http.native import bmc, images, network, nodes, openapi, system
 
 
 class _Synchronous(Flask):
@@ -32,7 +32,7 @@ def _bare(name: str) -> Flask:
 def operator_app(context: Context) -> Flask:
     """The native API of operators and the three OpenStack faces; every route names who may ask."""
     app = _bare("operators")
-    for face in (system, nodes, bmc, network, images, keystone, ironic, glance):
+    for face in (openapi, system, nodes, bmc, network, images, keystone, ironic, glance):
         face.install(app, context)
     return app
 

@@ -131,7 +131,8 @@ def _resources(config: Config, store: ImageStore, bmcs: Bmcs, clock: Clock, *, d
         agent_boot_s=limits.agent_boot_s, agent_silence_s=limits.agent_lost_s, power_s=limits.power_change_s,
         inspect_s=limits.inspect_s, erase_s=limits.clean_s, write_image_s=limits.write_image_s,
         kexec_home_s=limits.kexec_home_s, fake_delays=config.fake.delays,
-        automated_clean=limits.automated_clean, call_home_s=limits.call_home_s,
+        automated_clean=limits.automated_clean, call_home_s=limits.call_home_s, hoped_home_s=limits.hoped_home_s,
+        add_ports=config.inspection.add_ports, keep_ports=config.inspection.keep_ports,
         at_once={"bmc": config.bmc.concurrency, "image_write": limits.image_writes_at_once, "fetch": FETCHES_AT_ONCE},
     )  # fmt: skip
     return Resources(

@@ -1,6 +1,6 @@
 """What clients find services by: regions, services, endpoints."""
 
-from sqlalchemy import ForeignKey, String, Text
+from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from appliance.models.columns import new_hex
@@ -42,3 +42,46 @@ class CatalogueEndpoint(Model):
     url: Mapped[str] = mapped_column(Text)
     is_enabled: Mapped[bool] = mapped_column(default=True)
     extra: Mapped[JsonObject] = mapped_column(default=dict)
+
+
+class EndpointGroup(Model):
+    """The endpoints that fit all of `filters` (service_id, region_id, interface)."""
+
+    __tablename__ = "endpoint_group"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_hex)
+    name: Mapped[str] = mapped_column(String(255))
+    description: Mapped[str | None] = mapped_column(Text)
+    filters: Mapped[JsonObject] = mapped_column(default=dict)
+
+
+class EndpointShown(Model):
+    """What a project's catalogue shows: endpoints and groups of them. A project without any row is shown everything.
+
+    kind: `endpoint` or `group`.
+    """
+
+    __tablename__ = "endpoint_shown"
+
+    project_id: Mapped[str] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    target_id: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
+
+
+class Limit(Model):
+    """How much of a resource of a service: the default for all (project_id and domain_id empty), or for one of them.
+
+    The appliance keeps these for services that ask; nothing of its own is limited by them.
+    """
+
+    __tablename__ = "resource_limit"
+    __table_args__ = (UniqueConstraint("service_id", "region_key", "resource_name", "project_key", "domain_key"),)
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_hex)
+    service_id: Mapped[str] = mapped_column(ForeignKey("service.id", ondelete="CASCADE"))
+    region_key: Mapped[str] = mapped_column(String(255), default="")
+    resource_name: Mapped[str] = mapped_column(String(255))
+    project_key: Mapped[str] = mapped_column(String(64), default="")
+    domain_key: Mapped[str] = mapped_column(String(64), default="")
+    amount: Mapped[int]
+    description: Mapped[str | None] = mapped_column(Text)

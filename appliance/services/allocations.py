@@ -143,12 +143,14 @@ def _refuse_in_use(row: Allocation, node: Node) -> None:
         )
 
 
-def release(session: Session, node: Node, *, actor: str, now: datetime) -> None:
-    """The instance on this node is gone, and so is the claim on it. node: locked. Harmless without a claim."""
+def release(session: Session, node: Node, *, now: datetime) -> None:
+    """The instance on this locked node is gone, and with it the claim on the node and what was wished for it."""
     row = session.scalars(select(Allocation).where(Allocation.node_id == node.id)).first()
     if row is not None:
-        _part(session, row, node, actor=actor, now=now)
+        _part(session, row, node, actor="engine", now=now)
         session.delete(row)
+    if node.instance_uuid is not None or node.wishes:
+        node.instance_uuid, node.instance_name, node.wishes = None, None, {}
 
 
 def _claim(session: Session, row: Allocation) -> Node | str:

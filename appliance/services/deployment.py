@@ -35,6 +35,9 @@ DEPLOY_FIELDS = frozenset(
 CLEAN_FIELDS = frozenset({"method", "clean_steps", "disable_ramdisk"})
 SERVICE_FIELDS = frozenset({"service_steps", "disable_ramdisk"})
 RESCUE_FIELDS = frozenset({"rescue_password"})
+HOPED = "hoped"
+"""As call_home: the call is waited for, and its absence is no failure. For images of which nothing is known."""
+
 OURS = frozenset({"hostname", "ssh_keys", "user_data", "network_data"})
 """What goes into a config-drive that we build; who brings one has said it all in there."""
 
@@ -125,7 +128,13 @@ def _steps(node: Node, spec: Mapping[str, Any], phase: Phase) -> dict[str, Any]:
         raise Invalid("disable_ramdisk is true or false")
     wanted = spec.get(f"{phase}_steps")
     plan = node_steps.read(wanted, phase, is_fake=fake_hardware.is_fake(node), has_ramdisk=not is_bare)
+    _refuse_switching_off(node, plan)
     return {"plan": plan, "disable_ramdisk": is_bare}
+
+
+def _refuse_switching_off(node: Node, plan: list[dict[str, Any]]) -> None:
+    if node.keeps_power and any(step["step"] == "power_off" for step in plan):
+        raise Invalid(f"{node.label} is never switched off: it refuses the step power_off", next_step="use reboot")
 
 
 def _keep_password(vault: Vault, node: Node, value: object, examined: Examined | None) -> None:
@@ -156,11 +165,14 @@ def _check_deploy(
     boot = spec.get("boot", "auto")
     if boot not in ("auto", "kexec", "reboot"):
         raise Invalid("boot is 'auto', 'kexec' or 'reboot'")
+    if boot == "kexec" and calls_home is not True:
+        raise Invalid("boot 'kexec' needs a system that calls home", why="a kexec that was lost would pass for a start")
     work = {"image": wanted["image"], "image_uuid": wanted["image_uuid"], "boot": boot, "call_home": calls_home}
     if kind == URL:
         work["drive"] = kind
     if spec.get("deploy_steps"):
         plan = node_steps.read(spec["deploy_steps"], Phase.DEPLOY, is_fake=fake_hardware.is_fake(node))
+        _refuse_switching_off(node, plan)
         work["plan"] = plan
     return work
 
@@ -193,17 +205,18 @@ def _for_our_drive(spec: Mapping[str, Any]) -> set[str]:
     return {name for name in OURS if spec.get(name) is not None}
 
 
-def _calls_home(spec: Mapping[str, Any], before: Mapping[str, Any], *, has_drive: bool) -> bool:
+def _calls_home(spec: Mapping[str, Any], before: Mapping[str, Any], *, has_drive: bool) -> bool | str:
     """Whether the work waits for the installed system's call: never with a drive that knows nothing of us."""
     wish = spec.get("call_home")
-    if wish is not None and not isinstance(wish, bool):
-        raise Invalid("call_home is true or false")
+    if wish not in (None, True, False, HOPED):
+        raise Invalid(f"call_home is true, false or '{HOPED}'")
     if has_drive:
-        if wish:
+        if wish is True:
             why = "the one that was given cannot tell whom to call"
             raise Invalid("call_home needs a config-drive of ours", why=why)
         return False
-    return before.get("call_home", True) is not False if wish is None else wish
+    known: bool | str = before.get("call_home", True)
+    return known if wish is None else wish
 
 
 def _keep_documents(
@@ -260,14 +273,7 @@ def _is_stored(session: Session, ref: object) -> bool:
 
 def _refuse_unfit(session: Session, node: Node, image: Image) -> None:
     images.refuse_undeployable(image)
-    report = session.get(Inventory, node.id)
-    sizes = [disk["size_bytes"] for disk in report.report.get("disks", [])] if report else []
-    if sizes and image.virtual_size_bytes and max(sizes) < image.virtual_size_bytes:
-        raise Conflict(
-            f"image {image.label} is too big for {node.label}",
-            why=f"it unfolds to {image.virtual_size_bytes} bytes; the largest disk has {max(sizes)}",
-            next_step="choose a smaller image or a larger disk",
-        )
+    images.refuse_small(image, session.get(Inventory, node.id), node.label)
 
 
 def write_params(

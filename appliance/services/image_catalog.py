@@ -37,7 +37,7 @@ def find(session: Session, actor: Actor, uuid: str, *, is_locked: bool = False) 
     """Raises NotFound also for an image that the actor may not see."""
     query = select(Image).where(Image.uuid == uuid.lower()[:36])
     row = session.scalar(query.with_for_update() if is_locked else query) if len(uuid) == 36 else None
-    if row is None or not _sees(session, actor, row):
+    if row is None or not sees(session, actor, row):
         raise NotFound(f"No image found with ID {uuid[:64]}")
     return row
 
@@ -60,7 +60,7 @@ def downloadable(session: Session, actor: Actor, uuid: str) -> Image:
     return row
 
 
-def _sees(session: Session, actor: Actor, row: Image) -> bool:
+def sees(session: Session, actor: Actor, row: Image) -> bool:
     is_member = (
         row.visibility == Visibility.SHARED
         and actor.project_id is not None

@@ -35,7 +35,7 @@ def fetch(session: Session, actor: Actor, uuid: str, member: str) -> tuple[Image
 
 
 def add(session: Session, actor: Actor, uuid: str, member: str, *, now: datetime) -> tuple[Image, ImageMember]:
-    row = _shared(session, actor, uuid)
+    row = _shared(session, actor, uuid, is_locked=True)
     _demand(actor, row, "create")
     if not 1 <= len(member) <= 255 or "\0" in member:
         raise Invalid("Member can't be empty")
@@ -69,8 +69,8 @@ def remove(session: Session, actor: Actor, uuid: str, member: str) -> None:
     session.delete(found)
 
 
-def _shared(session: Session, actor: Actor, uuid: str) -> Image:
-    row = image_catalog.find(session, actor, uuid)
+def _shared(session: Session, actor: Actor, uuid: str, *, is_locked: bool = False) -> Image:
+    row = image_catalog.find(session, actor, uuid, is_locked=is_locked)
     if row.visibility != Visibility.SHARED:
         raise Forbidden("Only shared images have members.")
     return row

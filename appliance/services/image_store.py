@@ -134,7 +134,7 @@ class ImageStore(ImageFiles):
                 source, self.original(uuid), max_bytes=MAX_UPLOAD, size_bytes=size, expected=promises
             )
         with self._database.write() as session:
-            row = session.scalar(select(Image).where(Image.uuid == uuid))
+            row = session.scalar(select(Image).where(Image.uuid == uuid).with_for_update())
             if row is None:
                 raise Conflict("the image was deleted while its bytes came in")
             if got.size_bytes == 0 and row.disk_format is None:
@@ -171,7 +171,7 @@ class ImageStore(ImageFiles):
         self._coming.discard(uuid)
 
     def _activate(self, session: Session, uuid: str, packed: Packed) -> None:
-        row = session.scalar(select(Image).where(Image.uuid == uuid))
+        row = session.scalar(select(Image).where(Image.uuid == uuid).with_for_update())
         if row is None:
             raise Conflict("it was deleted")
         row.status, row.problem, row.holder = Status.ACTIVE, None, None
@@ -209,7 +209,7 @@ class ImageStore(ImageFiles):
 
     def _rest(self, uuid: str, problem: str) -> None:
         with self._database.write() as session:
-            row = session.scalar(select(Image).where(Image.uuid == uuid))
+            row = session.scalar(select(Image).where(Image.uuid == uuid).with_for_update())
             now = self._clock()
             image_tasks.end(session, uuid, problem=problem, now=now)
             if row is None or row.status not in COMING:

@@ -8,10 +8,12 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from appliance.domain.access import Actor
 from appliance.domain.errors import Ambiguous, Conflict, Forbidden, Invalid, NotFound
 from appliance.models import event
 from appliance.models.image import Image
-from appliance.models.node import Node
+from appliance.models.node import Inventory, Node
+from appliance.services import image_catalog
 
 _IMPORT = "import a raw disk with a partition table, or a qcow2 of one"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,119}\Z")
@@ -40,12 +42,14 @@ def create(
     return row
 
 
-def fetch(session: Session, ref: str) -> Image:
+def fetch(session: Session, ref: str, *, actor: Actor | None = None) -> Image:
     """By UUID, or by name as long as one image alone has it. Raises NotFound, Ambiguous.
 
-    Whoever asks must see all images: what projects see is services.image_catalog.
+    actor: only images that they see are found; None: for somebody who sees all of them.
     """
     found = list(session.scalars(select(Image).where(or_(Image.name == ref[:255], Image.uuid == ref.lower()[:36]))))
+    if actor is not None:
+        found = [row for row in found if image_catalog.sees(session, actor, row)]
     exact = [row for row in found if row.uuid == ref.lower()] or found
     if len(exact) > 1:
         raise Ambiguous(
@@ -56,6 +60,20 @@ def fetch(session: Session, ref: str) -> Image:
     if not exact:
         raise NotFound(f"no image {ref[:120]!r}", next_step="rackwright image list")
     return exact[0]
+
+
+def seen_by(session: Session, actor: Actor, ref: str) -> str:
+    """The UUID of the image that an actor means, so that nobody deploys what they may not see.
+
+    ref itself, if no image at all is meant: hardware that is not there takes any. Raises NotFound, Ambiguous.
+    """
+    plain = ref.removeprefix("glance://")
+    try:
+        return fetch(session, plain, actor=actor).uuid
+    except NotFound:
+        if session.scalar(select(Image.id).where(or_(Image.name == plain[:255], Image.uuid == plain.lower()[:36]))):
+            raise
+        return ref
 
 
 def listing(session: Session) -> Sequence[Image]:
@@ -71,6 +89,24 @@ def refuse_undeployable(row: Image) -> None:
         raise Conflict(f"image {row.label} is {row.status}: {why}", next_step="rackwright image list")
     if row.stream is None:
         raise Conflict(f"image {row.label} cannot be deployed", why=row.not_deployable or "", next_step=_IMPORT)
+
+
+def refuse_small(row: Image, report: Inventory | None, label: str) -> None:
+    """Raises Conflict if the machine is known to have less than the image asks for. label: of the machine."""
+    if report is None:
+        return
+    disks = [int(disk["size_bytes"]) for disk in report.report.get("disks", [])]
+    wanted = max(row.virtual_size_bytes or 0, row.min_disk << 30)
+    if disks and max(disks) < wanted:
+        raise Conflict(
+            f"image {row.label} is too big for {label}",
+            why=f"it needs {wanted} bytes; the largest disk has {max(disks)}",
+            next_step="choose a smaller image or a larger disk",
+        )
+    memory = int(report.report.get("memory_mib") or 0)
+    if memory and memory < row.min_ram:
+        why = f"it asks for {row.min_ram} MiB, {label} has {memory}"
+        raise Conflict(f"image {row.label} needs more memory", why=why, next_step="choose a larger machine")
 
 
 def delete(session: Session, row: Image, *, actor: str, now: datetime) -> None:

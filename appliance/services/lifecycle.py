@@ -52,11 +52,20 @@ def request(session: Session, *, node: Node, verb: Verb, spec: dict[str, Any], a
         )
     else:
         work = flow.finished(session, kind=str(verb), node_id=node.id, now=now, actor=actor)
-    target = lifecycle.target_of(state, verb) if state in TRANSIENT else None
+    target = _target(node, state, verb)
     if State(node.provision_state) not in lifecycle.HELD:
         node.target_provision_state = target
     _enter(session, node, state, verb, work, actor=actor, now=now)
     return work
+
+
+def _target(node: Node, state: State, verb: Verb) -> State | None:
+    """A retired node is not offered again: it stays under management."""
+    if state not in TRANSIENT:
+        return None
+    if node.is_retired and verb is Verb.UNDEPLOY:
+        return State.MANAGEABLE
+    return lifecycle.target_of(state, verb)
 
 
 def _enter(session: Session, node: Node, state: State, verb: Verb, work: Flow, *, actor: str, now: datetime) -> None:
@@ -254,6 +263,8 @@ _USUAL = {State.ENROLL: "manage", State.MANAGEABLE: "provide", State.AVAILABLE: 
 
 
 def _way_on(session: Session, node: Node, state: State) -> str:
+    if state is State.RESCUE and node.agent_address:
+        return f"ssh rescue@{node.agent_address}, then rackwright node unrescue {node.label}"
     if state is State.ACTIVE and node.instance_address:
         return f"ssh USER@{node.instance_address}   (debian in our images)"
     is_unknown = state is State.MANAGEABLE and session.get(Inventory, node.id) is None

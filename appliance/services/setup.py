@@ -303,8 +303,9 @@ _TEMPLATE = """\
 # write_image = "1h"
 # kexec_home = "5m"          # then the machine is reset once
 # call_home = "20m"
+# hoped_home = "5m"          # for the call of a system that need not make it; then it counts as started
 # image_writes_at_once = 50
-# automated_clean = "metadata"   # between users: metadata | shred
+# automated_clean = "metadata"   # between users: metadata | shred | none
 
 [fake]                       # how many seconds things take on hardware that is not there: 2, or a range as "1,5"
 # power_delay = 0
@@ -320,6 +321,10 @@ _TEMPLATE = """\
 # firmware_delay = 0
 # clean_delay = 0
 # service_delay = 0
+
+[inspection]
+# add_ports = "pxe"          # found interfaces that become ports: disabled | pxe | active | all
+# keep_ports = "all"         # ports that stay: all | present | added
 
 [identity]
 # token_lifetime = "1h"      # of tokens for OpenStack clients

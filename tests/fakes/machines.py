@@ -194,8 +194,8 @@ class FakeBmc:
             machine.acts.append(action.value)
             if machine.ignores_power:
                 return
-            wanted = action is PowerAction.ON
-            if machine.is_on is wanted:
+            wanted = action is not PowerAction.OFF
+            if machine.is_on is wanted and action is not PowerAction.RESET:
                 return
             machine.is_on, machine.has_called = wanted, False
             machine.runs = _boots(machine) if wanted else None

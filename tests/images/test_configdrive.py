@@ -1,3 +1,5 @@
+import contextlib
+import gzip
 import io
 import json
 import shutil
@@ -67,3 +69,30 @@ def test_blkid_finds_the_label(tmp_path):
     said = subprocess.run(["blkid", "-p", "-o", "export", tmp_path / "drive"], capture_output=True, check=True).stdout
     assert b"LABEL=config-2" in said
     assert b"TYPE=iso9660" in said
+
+
+def test_what_was_gzipped_is_unpacked() -> None:
+    drive = configdrive.build({"uuid": "u"}, None, None)
+    assert configdrive.unpack(gzip.compress(drive)) == drive
+
+
+@pytest.mark.parametrize(
+    ("packed", "match"),
+    [
+        (b"", "ends in the middle"),
+        (b"plain", "not gzipped"),
+        (gzip.compress(b"x" * 40_000), "neither"),
+        (gzip.compress(bytes(configdrive.MAX_DRIVE + 1)), "longer"),
+        (gzip.compress(configdrive.build({}, None, None))[:-1], "ends in the middle"),
+    ],
+)
+def test_what_is_no_drive_is_refused(packed: bytes, match: str) -> None:
+    with pytest.raises(BadConfigDrive, match=match):
+        configdrive.unpack(packed)
+
+
+@given(st.binary(max_size=4096))
+def test_any_bytes_are_a_drive_or_refused(data: bytes) -> None:
+    with contextlib.suppress(BadConfigDrive):
+        configdrive.unpack(data)
+    configdrive.is_file_system(data)

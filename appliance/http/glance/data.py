@@ -34,6 +34,7 @@ def upload(context: Context, uuid: str) -> Response:
     _receive(context, row, Status.SAVING)
     problem = context.images.make_ready(row.uuid)
     if problem:
+        _refuse_deleted(context, row)
         raise UnsupportedMediaType(problem)
     return nothing()
 
@@ -66,14 +67,18 @@ def _receive(context: Context, row: Image, to: Status) -> None:
     source = cast("BinaryIO", request.stream)
     try:
         context.images.receive(row.uuid, source, size=_size(), promises=_promises(row), status=to)
-    except Conflict as cause:
-        with context.database.read() as session:
-            try:
-                image_catalog.find(session, g.actor, row.uuid)
-            except NotFound:
-                text = f"Image {row.uuid} could not be found after upload. It was deleted meanwhile."
-                raise Gone(text) from cause
+    except Conflict:
+        _refuse_deleted(context, row)
         raise
+
+
+def _refuse_deleted(context: Context, row: Image) -> None:
+    """Raises Gone if somebody deleted the image while its bytes came in."""
+    with context.database.read() as session:
+        try:
+            image_catalog.find(session, g.actor, row.uuid)
+        except NotFound as cause:
+            raise Gone(f"Image {row.uuid} could not be found after upload. It was deleted meanwhile.") from cause
 
 
 def _size() -> int | None:

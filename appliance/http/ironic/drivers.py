@@ -7,6 +7,7 @@ from flask import Response
 from appliance.domain.errors import NotFound
 from appliance.http.ironic import hardware, pages, policy
 from appliance.http.ironic.call import Body, Call, Route
+from appliance.http.ironic.driver_info import WITHOUT_BMC
 from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.fields import parse
 from appliance.http.json_body import reply
@@ -15,13 +16,13 @@ from appliance.services import conductors
 _TYPE_SINCE, _RAID_SINCE, _PROPERTIES_SINCE, _FIELDS_SINCE = 30, 12, 14, 77
 _KIND_SINCE: Mapping[str, int] = {"storage": 33, "rescue": 38, "bios": 40, "firmware": 86}
 """Kinds of interfaces that came after the others."""
-_BMC = {
-    "ipmi_address": "IP address of the BMC. Required.",
-    "ipmi_username": "User name on the BMC. Optional.",
-    "ipmi_password": "Password of that user. Optional; never shown again.",
-    "ipmi_port": "UDP port of the BMC. Optional; 623 if not given.",
+_BMC: Mapping[str, str] = {
+    "address": "IP address of the BMC. Required.",
+    "username": "User name on the BMC. Optional.",
+    "password": "Password of that user. Optional; never shown again.",
+    "port": "Port of the BMC, when it is not the usual one. Optional.",
 }
-_PROPERTIES: Mapping[str, Mapping[str, str]] = {"ipmi": _BMC}
+"""What driver_info takes of a driver that speaks to a BMC, each with the driver's name in front."""
 
 
 def routes() -> list[Route]:
@@ -109,7 +110,8 @@ def _show(call: Call, name: str) -> Response:
 def _properties(call: Call, name: str) -> Response:
     """What driver_info may hold for this driver."""
     call.demand(policy.SYSTEM_READER, "baremetal:driver:get_properties")
-    return reply(dict(_PROPERTIES.get(_ours(name), {})))
+    ours = _ours(name)
+    return reply({} if ours in WITHOUT_BMC else {f"{ours}_{part}": said for part, said in _BMC.items()})
 
 
 def _raid(call: Call, name: str) -> Response:

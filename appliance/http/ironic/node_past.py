@@ -1,12 +1,12 @@
 """What is known of a node beside itself: its history, its last inventory, its children, and whether it is ready."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from flask import Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from appliance.domain import inventory
 from appliance.domain.errors import NotFound, RackwrightError
 from appliance.http.ironic import driver_info, hardware, node_fields, pages, policy
 from appliance.http.ironic.call import Call, Route
@@ -26,6 +26,7 @@ KINDS = ("state", "node.enrolled", "node.changed", "node.maintenance", "power.as
 _LONGEST = 255
 _EVENT_UUID = "00000000-0000-4000-8000-"
 """Events have numbers; clients want UUIDs: the number stands in the last part."""
+_HIGHEST = 2**31 - 1
 
 
 def routes() -> list[Route]:
@@ -60,7 +61,7 @@ def _history(call: Call, ident: str) -> Response:
 
 def _number(uuid: str) -> int:
     tail = uuid.lower().removeprefix(_EVENT_UUID)
-    if len(tail) != 12 or not tail.isascii() or not tail.isdigit():
+    if len(tail) != 12 or not tail.isascii() or not tail.isdigit() or int(tail) > _HIGHEST:
         raise NotFound(f"Node history record {uuid[:64]} could not be found.")
     return int(tail)
 
@@ -100,45 +101,7 @@ def _inventory(call: Call, ident: str) -> Response:
         row = session.get(Inventory, node.id)
     if row is None:
         raise NotFound(f"Node inventory record for node {node.uuid} could not be found.")
-    return reply({"inventory": inventory(row.report), "plugin_data": row.plugin_data})
-
-
-def inventory(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Our report (agent.wire.Inventory) as the agent of the field would have written it."""
-    cpu, bmc, memory_mib = report.get("cpu") or {}, report.get("bmc") or {}, report.get("memory_mib") or 0
-    return {
-        "bmc_address": bmc.get("address"),
-        "bmc_mac": bmc.get("mac"),
-        "boot": {"current_boot_mode": report.get("boot_mode"), "pxe_interface": report.get("boot_mac")},
-        "cpu": {
-            "architecture": cpu.get("architecture"), "count": cpu.get("threads"), "model_name": cpu.get("model"),
-            "flags": cpu.get("flags", []), "socket_count": cpu.get("sockets"),
-        },
-        "disks": [_disk(disk) for disk in report.get("disks", [])],
-        "interfaces": [_interface(nic) for nic in report.get("nics", [])],
-        "memory": {"physical_mb": memory_mib, "total": memory_mib * 1024 * 1024},
-        "system_vendor": {
-            "manufacturer": report.get("manufacturer"), "product_name": report.get("product"),
-            "serial_number": report.get("serial"), "firmware": report.get("firmware") or {},
-        },
-        "pci_devices": report.get("pci", []),
-    }  # fmt: skip
-
-
-def _disk(disk: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "name": disk.get("name"), "model": disk.get("model"), "size": disk.get("size_bytes"),
-        "rotational": disk.get("is_rotational"), "serial": disk.get("serial"), "wwn": disk.get("wwn"),
-        "by_path": disk.get("by_path"),
-    }  # fmt: skip
-
-
-def _interface(nic: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "name": nic.get("name"), "mac_address": nic.get("mac"), "ipv4_address": nic.get("address"),
-        "has_carrier": nic.get("has_link"), "speed_mbps": nic.get("speed_mbps"), "driver": nic.get("driver"),
-        "pci_address": nic.get("pci"), "lldp": nic.get("lldp"),
-    }  # fmt: skip
+    return reply({"inventory": inventory.of_the_field(row.report), "plugin_data": row.plugin_data})
 
 
 def _children(call: Call, ident: str) -> Response:

@@ -36,7 +36,7 @@ KIND = Kind(
         "uuid": Attribute(read=readers.uuid, is_fixed=True),
         "name": Attribute(read=readers.logical_name),
         "address": Attribute(read=readers.mac),
-        "node_uuid": Attribute(read=readers.required_uuid, get=lambda row: row.node.uuid),
+        "node_uuid": Attribute(read=readers.ident, get=lambda row: row.node.uuid),
         "standalone_ports_supported": Attribute(read=readers.flag(otherwise=True)),
         "mode": Attribute(since=26, read=_mode),
         "properties": Attribute(since=26, read=readers.mapping),

@@ -35,7 +35,7 @@ KIND = Kind(
     attributes={
         "uuid": Attribute(read=readers.uuid, is_fixed=True),
         "address": Attribute(column="mac", read=readers.required_mac),
-        "node_uuid": Attribute(read=readers.required_uuid, get=lambda row: row.node.uuid),
+        "node_uuid": Attribute(read=readers.ident, get=lambda row: row.node.uuid),
         "extra": Attribute(read=readers.mapping),
         "internal_info": Attribute(since=18),
         "local_link_connection": Attribute(since=19, column="link", read=link),

@@ -17,7 +17,7 @@ from appliance.http.ironic.states import accepted
 from appliance.http.json_body import read_object
 from appliance.models import flow
 from appliance.models.node import Node
-from appliance.services import deploy_templates, deployment, lifecycle, runbooks
+from appliance.services import deploy_templates, deployment, images, lifecycle, runbooks
 
 MOST_BYTES = 64 * 1024 * 1024
 """A config-drive comes whole in the request."""
@@ -65,6 +65,8 @@ def _provision(call: Call, ident: str) -> Response:
         call.require(since)
         _refuse_state(session, call, node, verb, str(target))
         spec = _spec(call, node, verb, body)
+        if isinstance(spec.get("image"), str):
+            spec["image"] = images.seen_by(session, call.actor, spec["image"])
         _from_shelf(session, call, node, spec, verb)
     try:
         examined = deployment.examine(context.database, context.images, node.uuid, spec)
@@ -184,6 +186,7 @@ def _image_and_host(node: Node, spec: dict[str, Any]) -> None:
         spec["image"] = source.removeprefix("glance://")[:2048]
     if "configdrive" in spec:  # who brings one has said it all in there
         return
+    spec["call_home"] = deployment.HOPED  # whether the image knows how to call is not known here
     if node.instance is None or "hostname" not in node.instance:
         wished = node.wishes.get("hostname") or node.wishes.get("display_name") or node.instance_name or node.label
         spec["hostname"] = _NOT_IN_HOST.sub("-", str(wished)[:255].lower()).strip("-")[:63].strip("-") or node.uuid

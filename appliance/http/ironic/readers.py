@@ -58,17 +58,10 @@ def uuid(name: str, value: Any) -> str | None:
 
 
 def ident(name: str, value: Any) -> str:
-    """A UUID or a logical name, of something else."""
+    """A UUID or a logical name, of something else. Clients send either, whatever the attribute is called."""
     if isinstance(value, str) and (is_uuid(value) or _NAME.match(value)):
         return value
     raise BadRequest(f"Expected a logical name or UUID for {name}: {_shown(value)}")
-
-
-def required_uuid(name: str, value: Any) -> str:
-    found = uuid(name, value)
-    if found is None:
-        raise BadRequest(f"Expected UUID for {name}: None")
-    return found
 
 
 def mac(name: str, value: Any) -> str | None:

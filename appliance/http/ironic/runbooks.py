@@ -35,9 +35,9 @@ KIND = Kind(
         "uuid": Attribute(read=readers.uuid, is_fixed=True),
         "name": Attribute(read=readers.checked(traits.trait)),
         "steps": Attribute(read=_read_steps, get=_steps, is_masked=True),
-        "disable_ramdisk": Attribute(read=readers.strict_flag),
+        "disable_ramdisk": Attribute(read=readers.flag(otherwise=False)),
         "extra": Attribute(read=readers.mapping),
-        "public": Attribute(column="is_public", read=readers.strict_flag),
+        "public": Attribute(column="is_public", read=readers.flag(otherwise=False)),
         "owner": Attribute(read=readers.text(255)),
     },
     sortable={

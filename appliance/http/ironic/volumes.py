@@ -22,7 +22,7 @@ SINCE = 32
 _CREATE = _DELETE = policy.OWNER_MANAGER_LESSEE_MANAGER
 _UPDATE = policy.OWNER_MEMBER_LESSEE_MANAGER
 _TYPES = ("iqn", "ip", "mac", "wwnn", "wwpn", "port", "portgroup")
-_NODE = {"node_uuid": Attribute(read=readers.required_uuid, get=lambda row: row.node.uuid)}
+_NODE = {"node_uuid": Attribute(read=readers.ident, get=lambda row: row.node.uuid)}
 
 
 def _type(name: str, value: Any) -> str:

@@ -10,8 +10,10 @@ from appliance.http.keystone import (
     domains,
     grants,
     groups,
+    limits,
     projects,
     roles,
+    shown,
     tags,
     tokens,
     users,
@@ -31,6 +33,8 @@ ROUTES = [
     *assignments.ROUTES,
     *catalogue.ROUTES,
     *credentials.ROUTES,
+    *limits.ROUTES,
+    *shown.ROUTES,
 ]
 
 

@@ -21,7 +21,7 @@ from appliance.http.keystone.wire import (
     no_content,
 )
 from appliance.models.grant import RoleRow
-from appliance.services.identity import roles
+from appliance.services.identity import domains, roles
 
 OPTIONS: dict[str, type] = {"immutable": bool}
 _LISTING = Listing(
@@ -32,13 +32,12 @@ _LISTING = Listing(
 def _list(ask: Ask) -> Response:
     is_manager = domain(ask.actor, ask.actor.domain_id, Role.MANAGER)
     demand(site(ask.actor, Role.READER) or is_manager, "list_roles")
-    rows, more = find_rows(ask, _LISTING, *_which())
+    wanted = request.args.get("domain_id")
+    if wanted and not site(ask.actor, Role.READER) and wanted != ask.actor.domain_id:
+        demand(False, "list_domain_roles")
+    where = [] if wanted else [RoleRow.domain_id == ""]  # those of all domains, unless one is named
+    rows, more = find_rows(ask, _LISTING, *where)
     return collection(ask, "roles", [present.role(ask, row) for row in rows], "roles", more=more)
-
-
-def _which() -> list[Any]:
-    """Roles of all domains, unless a domain is named."""
-    return [] if request.args.get("domain_id") else [RoleRow.domain_id == ""]
 
 
 def _show(ask: Ask, role_id: str) -> Response:
@@ -65,6 +64,8 @@ def _create(ask: Ask) -> Response:
     domain_id = body.get("domain_id") or ""
     if not isinstance(domain_id, str) or len(domain_id) > 64:
         raise Invalid("Invalid input for field 'domain_id': an id")
+    if domain_id:
+        domains.fetch(ask.session, domain_id)
     row = roles.create(ask.session, name=given.columns.pop("name"), domain_id=domain_id, columns=given.columns)
     return reply({"role": present.role(ask, row)}, 201)
 

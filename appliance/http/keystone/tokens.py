@@ -15,7 +15,7 @@ from appliance.http.keystone.policy import demand, site
 from appliance.http.keystone.wire import V3, Ask, Route, collection, no_content, stamp
 from appliance.models.catalogue import CatalogueEndpoint, Service
 from appliance.models.identity import ApplicationCredential, Domain, Project, User
-from appliance.services.identity import Caller, TokenRefused, rights, sign_in
+from appliance.services.identity import Caller, TokenRefused, rights, shown, sign_in
 
 JsonObject = dict[str, Any]
 
@@ -124,7 +124,11 @@ def _catalogue(ask: Ask, caller: Caller) -> list[JsonObject]:
     rows = ask.session.scalars(
         select(CatalogueEndpoint).where(CatalogueEndpoint.is_enabled).order_by(CatalogueEndpoint.interface)
     )
+    project_id = caller.actor.project_id
+    chosen = shown.of_project(ask.session, project_id) if project_id is not None else None
     for row in rows:
+        if chosen is not None and row.id not in chosen:
+            continue
         url = _filled(present.endpoint_url(ask, row), caller)
         if row.service_id in found and url is not None:
             found[row.service_id].append(

@@ -126,7 +126,8 @@ def _update(ask: Ask, user_id: str) -> Response:
         raise Invalid("Cannot change Domain ID")
     given = _read(ask, body, is_new=False)
     if "options" in given.columns:
-        given.columns["options"] = {**user.options, **given.columns["options"]}
+        merged = {**user.options, **body["options"]}
+        given.columns["options"] = {key: value for key, value in merged.items() if value is not None}
     users.update(ask.session, user, given.columns, now=ask.now)
     return reply({"user": present.user(ask, user)})
 

@@ -4,7 +4,8 @@
     sign_in     proving who one is, receiving a token       bearers     who brings a token, and does it still hold
     passwords   hashes and rules                            policy      how long tokens last, when an account rests
     rights      which roles somebody holds on what          grants      giving and taking them
-    users, groups, domains, projects, roles, credentials, catalogue: one noun each; bootstrap: what `init` makes
+    users, groups, domains, projects, roles, credentials, catalogue, limits, shown: one noun each
+    bootstrap: what `init` makes
 
 What a role may do natively is appliance.domain.access; through OpenStack Identity, appliance.http.keystone.
 """

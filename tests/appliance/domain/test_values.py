@@ -5,7 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.domain.values import BadValue, Endpoint, Secret, database_url, duration, endpoint, host_names, networks
+from appliance.domain.values import (
+    BadValue,
+    Endpoint,
+    Secret,
+    database_url,
+    delays,
+    duration,
+    endpoint,
+    host_names,
+    networks,
+)
 
 ANYTHING = st.one_of(st.text(), st.integers(), st.booleans(), st.none(), st.floats(), st.lists(st.text()))
 
@@ -57,3 +67,9 @@ def test_networks():
     for wrong in ("10.0.0.0/8", ["10.0.0.1/8"], ["x"], [5], ["10.0.0.0/8"] * 65):
         with pytest.raises(BadValue):
             networks(wrong)
+
+
+def test_delays() -> None:
+    assert delays("1,5") == (1, 5)
+    with pytest.raises(BadValue, match="no delay"):
+        delays("slow")

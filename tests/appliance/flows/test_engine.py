@@ -559,7 +559,7 @@ def test_a_pool_lets_in_so_many_at_once(made: Rig) -> None:
     use(made, pooled(busy), at_once={"bmc": 2})
     add_flows(made, 12)
     engine = Engine(
-        made.database, made.flows, made.engine()._runner._resources, clock=system_clock, threads=6, is_alone=True
+        made.database, made.flows, made.engine()._runner.resources, clock=system_clock, threads=6, is_alone=True
     )
     engine.start()
     _until(lambda: all(row.status == "done" for row in made.flow_rows()))

@@ -1,10 +1,7 @@
-from typing import Any
-
-import pytest
 from sqlalchemy import select
 
 from appliance.domain.lifecycle import Verb
-from appliance.flows.inspect import properties_of
+from appliance.models.inspection_rule import InspectionRule
 from appliance.models.node import Inventory
 from tests.appliance.flows.harness import Rig
 from tests.fakes.machines import INVENTORY
@@ -15,7 +12,7 @@ def test_the_report_becomes_inventory_and_properties(made: Rig) -> None:
     made.ask(Verb.INSPECT)
     made.drive()
     node = made.node()
-    expected = {"cpus": 8, "cpu_arch": "x86_64", "memory_mb": 16384, "local_gb": 10}
+    expected = {"cpus": 8, "cpu_arch": "x86_64", "memory_mb": 16384, "local_gb": 10, "capabilities": "boot_mode:uefi"}
     assert node.properties == {"root_device": {"serial": "x"}, **expected}
     assert node.boot_mode == "uefi"
     assert made._rows(select(Inventory))[0].report == INVENTORY
@@ -30,9 +27,16 @@ def test_a_second_inspection_replaces_the_first(made: Rig) -> None:
     assert len(made._rows(select(Inventory))) == 1
 
 
-@pytest.mark.parametrize(
-    ("report", "expected"),
-    [({}, {"local_gb": 0}), ({"cpu": {"cores": 4}, "disks": [{"size_bytes": None}]}, {"cpus": 4, "local_gb": 0})],
-)
-def test_a_poor_report_gives_what_it_has(report: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert properties_of(report) == expected
+def test_a_rule_that_fails_ends_the_inspection(made: Rig) -> None:
+    made.add_node("manageable")
+    rule = InspectionRule(
+        conditions=[{"op": "lt", "args": {"values": ["{inventory[memory][physical_mb]}", 32768]}}],
+        actions=[{"op": "fail", "args": {"msg": "too little memory"}}],
+        created_at=made.clock(),
+    )
+    with made.database.write() as session:
+        session.add(rule)
+    made.ask(Verb.INSPECT)
+    made.drive()
+    assert made.node().provision_state == "inspect failed"
+    assert "too little memory" in str(made.node().last_error)

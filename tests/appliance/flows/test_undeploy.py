@@ -1,3 +1,5 @@
+import pytest
+
 from appliance.domain.lifecycle import Verb
 from tests.appliance.flows.harness import ADDRESS, Rig
 
@@ -40,3 +42,20 @@ def test_an_erase_that_fails_ends_in_clean_failed_without_instance(made: Rig) ->
     add_tenant(made, fails_in={"erase": "bad disk"})
     made.drive()
     assert (made.node().provision_state, made.node().instance) == ("clean failed", None)
+
+
+@pytest.mark.parametrize("is_cleaned", [True, False])
+def test_a_retired_node_is_not_offered_again(made: Rig, *, is_cleaned: bool) -> None:
+    made.world.change(ADDRESS, is_on=True, runs="system", disk="debian")
+    made.add_node("active", is_retired=True, has_automated_clean=is_cleaned)
+    made.ask(Verb.UNDEPLOY)
+    made.drive()
+    assert (made.node().provision_state, made.node().instance) == ("manageable", None)
+
+
+def test_without_cleaning_a_machine_that_keeps_its_power_is_left_as_it_runs(made: Rig) -> None:
+    made.world.change(ADDRESS, is_on=True, runs="system", disk="debian")
+    made.add_node("active", keeps_power=True, has_automated_clean=False)
+    made.ask(Verb.UNDEPLOY)
+    made.drive()
+    assert (made.node().provision_state, made.machine.acts) == ("available", [])

@@ -141,8 +141,8 @@ def test_the_end_of_an_instance_ends_its_allocation(database):
     nodes(database, "n1")
     allocate(database)
     with database.write() as session:
-        allocations.release(session, session.scalars(select(Node)).one(), actor="engine", now=NOW)
-        allocations.release(session, session.scalars(select(Node)).one(), actor="engine", now=NOW)
+        allocations.release(session, session.scalars(select(Node)).one(), now=NOW)
+        allocations.release(session, session.scalars(select(Node)).one(), now=NOW)
     with database.read() as session:
         assert session.scalars(select(Allocation)).all() == []
 

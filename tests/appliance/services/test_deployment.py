@@ -219,6 +219,8 @@ def test_what_goes_into_a_drive_excludes_one_of_their_own(appliance, more, value
     [
         ({"configdrive": DRIVE, "call_home": True}, "cannot tell|needs a config-drive of ours"),
         ({"call_home": "yes"}, "call_home"),
+        ({"call_home": False, "boot": "kexec"}, "kexec"),
+        ({"configdrive": DRIVE, "boot": "kexec"}, "kexec"),
         ({"configdrive": "not base64!"}, "base64"),
         ({"deploy_steps": "erase"}, "deploy_steps"),
         ({"deploy_steps": [{"interface": "raid", "step": "magic", "priority": 90}]}, "not support this deploy step"),
@@ -319,3 +321,17 @@ def test_a_drive_is_looked_into_outside_the_transaction(appliance, monkeypatch):
     assert CANARY not in repr(examined)
     monkeypatch.setattr(configdrive, "unpack", lambda *_: pytest.fail("unfolded under the lock"))
     check(appliance, examined=examined, configdrive=DRIVE)
+
+
+def test_a_call_may_be_hoped_for(appliance):
+    assert check(appliance, call_home="hoped")["call_home"] == "hoped"
+    assert check(appliance, Verb.REBUILD)["call_home"] == "hoped"
+    assert check(appliance, configdrive=DRIVE, call_home="hoped")["call_home"] is False
+
+
+def test_a_machine_that_is_never_switched_off_refuses_the_step(appliance):
+    with appliance.database.write() as session:
+        nodes.fetch(session, "n1").keeps_power = True
+    with pytest.raises(Invalid, match="power_off"):
+        check(appliance, Verb.SERVICE, service_steps=[{"step": "power_off"}])
+    check(appliance, Verb.SERVICE, service_steps=[{"step": "reboot"}])

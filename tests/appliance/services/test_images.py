@@ -2,10 +2,12 @@
 
 import pytest
 
+from appliance.domain.access import Actor, Role
 from appliance.domain.errors import Ambiguous, Conflict, Forbidden, Invalid, NotFound
 from appliance.models.image import Image
+from appliance.models.node import Inventory
 from appliance.services import images, nodes
-from tests.fakes.rack import NOW, vault, wish
+from tests.fakes.rack import NOW, inventory, vault, wish
 
 
 def create(database, name="debian-12"):
@@ -84,3 +86,34 @@ def test_what_cannot_be_deployed_says_why(more, words):
     with pytest.raises(Conflict, match=words):
         images.refuse_undeployable(Image(name="x", **more))
     images.refuse_undeployable(Image(name="x", status="active", stream={"data": "image.data"}))
+
+
+BLUE = Actor(name="bob", role=Role.MEMBER, user_id=4, project_id="p-blue", is_system=False)
+
+
+def test_a_project_means_one_of_the_images_that_it_sees(database):
+    def add(**more):
+        with database.write() as session:
+            row = Image(name="os", visibility="private", created_at=NOW, updated_at=NOW, **more)
+            session.add(row)
+            session.flush()
+            return row.uuid
+
+    mine, other = add(owner="p-blue"), add(owner="p-red")
+    with database.read() as session:
+        assert images.seen_by(session, BLUE, "os") == images.seen_by(session, BLUE, f"glance://{mine}") == mine
+        assert images.seen_by(session, BLUE, "not-stored") == "not-stored"
+        with pytest.raises(NotFound):
+            images.seen_by(session, BLUE, other)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [({"min_ram": 2048}, "more memory"), ({"min_disk": 9}, "too big"), ({"virtual_size_bytes": 9 << 30}, "too big")],
+)
+def test_a_machine_that_is_too_small(more, words):
+    report = Inventory(report=inventory())
+    with pytest.raises(Conflict, match=words):
+        images.refuse_small(Image(name="x", **({"min_disk": 0, "min_ram": 0} | more)), report, "n1")
+    images.refuse_small(Image(name="x", min_disk=8, min_ram=1024), report, "n1")
+    images.refuse_small(Image(name="x", min_disk=99, min_ram=99999), None, "n1")

@@ -11,6 +11,7 @@ from appliance.models.flow import Flow
 from appliance.models.node import Node
 from appliance.services import lifecycle, nodes
 from appliance.services.lifecycle import InMaintenance
+from appliance.services.node_rules import Protected, Retired
 from tests.appliance.flows.harness import ADDRESS, Rig, rig
 from tests.fakes.clock import FakeClock
 from tests.fakes.rack import NOW, vault, wish
@@ -212,3 +213,44 @@ def test_a_step_that_is_tried_again_says_so(made: Rig) -> None:
     made.ask(Verb.MANAGE)
     made.engine().run_until_idle()
     assert "for another try: The BMC does not answer; then read_bmc runs." in why(made)["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("state", "verb", "columns", "error"),
+    [
+        ("active", Verb.UNDEPLOY, {"is_protected": True}, Protected),
+        ("active", Verb.REBUILD, {"is_protected": True}, Protected),
+        ("manageable", Verb.PROVIDE, {"is_retired": True}, Retired),
+    ],
+)
+def test_what_was_said_of_a_node_forbids_verbs(
+    made: Rig, *, state: str, verb: Verb, columns: dict[str, Any], error: type[Exception]
+) -> None:
+    made.add_node(state, **columns)
+    with pytest.raises(error):
+        made.ask(verb)
+    assert (made.node().provision_state, made.flow_rows()) == (state, [])
+
+
+def test_unhold_of_work_that_has_ended_is_refused_and_abort_leads_out(made: Rig) -> None:
+    made.add_node("clean hold")
+    with pytest.raises(IllegalMove, match="No work"):
+        made.ask(Verb.UNHOLD)
+    made.ask(Verb.ABORT)
+    assert made.node().provision_state == "clean failed"
+
+
+def test_why_says_who_ends_a_hold(made: Rig) -> None:
+    made.add_node("manageable")
+    made.ask(Verb.CLEAN, plan=[{"interface": "power", "step": "hold", "args": {}}], disable_ramdisk=True)
+    made.engine().run_until_idle()
+    with made.database.read() as session:
+        said = lifecycle.why(session, session.get_one(Node, made.node().id), now=made.clock())
+    assert "somebody to say unhold" in said["sentence"]
+
+
+def test_a_maintained_node_is_serviced_by_nobody(made: Rig) -> None:
+    made.add_node("active", maintenance=True)
+    for verb in (Verb.RESCUE, Verb.SERVICE):
+        with pytest.raises(InMaintenance):
+            made.ask(verb)

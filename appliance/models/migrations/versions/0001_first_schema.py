@@ -48,6 +48,13 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_domain')),
     sa.UniqueConstraint('name', name=op.f('uq_domain_name'))
     )
+    op.create_table('endpoint_group',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.Text(), nullable=True),
+    sa.Column('filters', sa.JSON(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_endpoint_group'))
+    )
     op.create_table('image',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('uuid', sa.String(length=36), nullable=False),
@@ -388,6 +395,19 @@ def upgrade() -> None:
     with op.batch_alter_table('project', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_project_parent_id'), ['parent_id'], unique=False)
 
+    op.create_table('resource_limit',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('service_id', sa.String(length=64), nullable=False),
+    sa.Column('region_key', sa.String(length=255), nullable=False),
+    sa.Column('resource_name', sa.String(length=255), nullable=False),
+    sa.Column('project_key', sa.String(length=64), nullable=False),
+    sa.Column('domain_key', sa.String(length=64), nullable=False),
+    sa.Column('amount', sa.Integer(), nullable=False),
+    sa.Column('description', sa.Text(), nullable=True),
+    sa.ForeignKeyConstraint(['service_id'], ['service.id'], name=op.f('fk_resource_limit_service_id_service'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_resource_limit')),
+    sa.UniqueConstraint('service_id', 'region_key', 'resource_name', 'project_key', 'domain_key', name=op.f('uq_resource_limit_service_id'))
+    )
     op.create_table('role_assignment',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('actor_kind', sa.String(length=8), nullable=False),
@@ -530,6 +550,16 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['node_id'], ['node.id'], name=op.f('fk_config_drive_node_id_node'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('node_id', name=op.f('pk_config_drive'))
     )
+    op.create_table('endpoint_shown',
+    sa.Column('project_id', sa.String(length=64), nullable=False),
+    sa.Column('kind', sa.String(length=8), nullable=False),
+    sa.Column('target_id', sa.String(length=64), nullable=False),
+    sa.ForeignKeyConstraint(['project_id'], ['project.id'], name=op.f('fk_endpoint_shown_project_id_project'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('project_id', 'kind', 'target_id', name=op.f('pk_endpoint_shown'))
+    )
+    with op.batch_alter_table('endpoint_shown', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_endpoint_shown_target_id'), ['target_id'], unique=False)
+
     op.create_table('event',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('at', sa.BigInteger(), nullable=False),
@@ -761,6 +791,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_event_mac'))
 
     op.drop_table('event')
+    with op.batch_alter_table('endpoint_shown', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_endpoint_shown_target_id'))
+
+    op.drop_table('endpoint_shown')
     op.drop_table('config_drive')
     with op.batch_alter_table('application_credential', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_application_credential_project_id'))
@@ -789,6 +823,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_role_assignment_role_id'))
 
     op.drop_table('role_assignment')
+    op.drop_table('resource_limit')
     with op.batch_alter_table('project', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_project_parent_id'))
 
@@ -858,6 +893,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_image_created_at_uuid')
 
     op.drop_table('image')
+    op.drop_table('endpoint_group')
     op.drop_table('domain')
     op.drop_table('deploy_template')
     op.drop_table('chassis')

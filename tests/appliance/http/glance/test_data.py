@@ -161,6 +161,18 @@ def test_deleted_while_it_comes_in(blue):
     assert blue.ids() == []
 
 
+def test_deleted_while_it_is_packed(blue, appliance):
+    uuid, pack = blue.create(), appliance.images._pack
+
+    def delete_then_pack(source, into, **about):
+        blue("DELETE", f"/v2/images/{uuid}")
+        return pack(source, into, **about)
+
+    appliance.images._pack = delete_then_pack
+    assert blue.upload(uuid, DATA).status_code == 410
+    assert not appliance.images.folder(uuid).exists()
+
+
 # Imports ----------------------------------------------------------------------------------------------------------
 
 

@@ -47,4 +47,6 @@ def test_what_there_is_not_is_refused(ironic, path, status, version):
 
 
 def test_driver_properties_name_what_driver_info_takes(ironic):
-    assert "ipmi_address" in ironic.get("/v1/drivers/ipmi/properties").get_json()
+    for name in ("ipmi", "redfish"):
+        assert f"{name}_address" in ironic.get(f"/v1/drivers/{name}/properties").get_json()
+    assert ironic.get("/v1/drivers/fake-hardware/properties").get_json() == {}

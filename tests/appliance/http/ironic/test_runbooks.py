@@ -27,7 +27,7 @@ def test_a_runbook_is_made_shown_changed_and_goes(ironic):
     ("changes", "status", "said"),
     [
         ({"name": "wipe"}, 400, "trait"), ({"steps": [STEP, STEP]}, 400, "Duplicate"),
-        ({"public": "yes"}, 400, "boolean"),
+        ({"public": "perhaps"}, 400, "perhaps"),
         ({"steps": [{"interface": "deploy", "step": "x"}]}, 400, "'order'"), ({"name": "CUSTOM_TAKEN"}, 409, "TAKEN"),
         ({"traits": []}, 400, "unexpected"),
     ],

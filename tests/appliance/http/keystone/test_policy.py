@@ -96,6 +96,8 @@ def test_a_manager_cannot_hand_on_what_a_manager_lacks(cloud, acme):
     path = f"domains/{own}/users/{worker['id']}/roles/{custom['id']}"
     assert status(cloud, "PUT", path, token=token) == 403
     assert status(cloud, "PUT", f"roles/{custom['id']}/implies/{cloud.role('manager')}", token=token) == 403
+    assert status(cloud, "GET", "roles", token=token) == 200
+    assert status(cloud, "GET", "roles?domain_id=default", token=token) == 403
     stranger = cloud.user("stranger")
     assert cloud.give(f"domains/{own}", stranger, "reader", token=token) == 403
 
