@@ -156,6 +156,7 @@ def _inspected(turn: Record) -> str:
     )
     if problem is not None:
         raise InspectionRefused(problem)
+    node.inspection_finished_at = turn.now
     move(turn, Outcome.DONE, "inspected")
     return "the hardware is made up"
 

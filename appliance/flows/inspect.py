@@ -33,5 +33,6 @@ def store_inventory(turn: Record) -> Next:
     problem = inspection.finish(turn.session, turn.node, report, policy=policy, now=turn.now)
     if problem is not None:
         return turn.failed(problem)
+    turn.node.inspection_finished_at = turn.now
     move(turn, Outcome.DONE, "inspected")
     return turn.done("the hardware is known")

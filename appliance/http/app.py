@@ -1,5 +1,8 @@
 """The three apps of the control process: operators', agents' and netboot's, each on its own listener."""
 
+from collections.abc import Callable
+from typing import Any
+
 from flask import Flask
 
 from appliance.http import agents, errors, internal
@@ -10,8 +13,15 @@ from appliance.http.keystone import face as keystone
 from appliance.http.native import bmc, images, network, nodes, openapi, system
 
 
+class _Synchronous(Flask):
+    """No view of ours is a coroutine; Flask would ask each view and each hook, at every request."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
+
+
 def _bare(name: str) -> Flask:
-    app = Flask(name, static_folder=None)
+    app = _Synchronous(name, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = None  # each reader caps its own body (appliance.http.json_body)
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False  # `//` is another path, not a redirect made of the Host header

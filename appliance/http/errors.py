@@ -77,7 +77,7 @@ def install(app: Flask) -> None:
 
     @app.after_request
     def _end(response: Response) -> Response:
-        response.headers["X-Request-Id"] = g.get("request_id", "")
+        response.headers.add("X-Request-Id", g.get("request_id", ""))
         if response.status_code == 503:
             response.headers["Retry-After"] = "2"
         response.headers["Cache-Control"] = "no-store"

@@ -68,8 +68,12 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
-        writing = connection.get_execution_options().get("rackwright_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        options = connection.get_execution_options()
+        if options.get("rackwright_write"):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        elif options.get("rackwright_look") != "glance":  # one statement is a snapshot of its own
+            # By the driver itself, for it touches nothing and cannot fail: by SQLAlchemy it costs as much as a query.
+            connection.connection.driver_connection.execute("BEGIN")
 
 
 def _prepare_postgresql(engine: Engine) -> None:

@@ -165,6 +165,8 @@ def _check_deploy(
     boot = spec.get("boot", "auto")
     if boot not in ("auto", "kexec", "reboot"):
         raise Invalid("boot is 'auto', 'kexec' or 'reboot'")
+    if boot == "kexec" and calls_home is not True:
+        raise Invalid("boot 'kexec' needs a system that calls home", why="a kexec that was lost would pass for a start")
     work = {"image": wanted["image"], "image_uuid": wanted["image_uuid"], "boot": boot, "call_home": calls_home}
     if kind == URL:
         work["drive"] = kind

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import bindparam, func, or_, select, true
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from appliance.domain.errors import Ambiguous, Conflict, Invalid, NodeLocked, NotFound
 from appliance.domain.lifecycle import DELETABLE, State, Verb, verbs_from
 from appliance.models import event, flow
+from appliance.models import node as node_rows
 from appliance.models.columns import new_uuid
 from appliance.models.database import take_turns
 from appliance.models.node import Inventory, Node, Port, Sighting, lock
@@ -25,6 +26,10 @@ RELIED_ON = frozenset({"driver", "driver_options", "bmc", "macs", "boot_mode"})
 """What work in progress reads again and again: it stays as it is until the work has ended."""
 
 PAGE_MAX = 1000
+_TAKEN_MEANWHILE = "a node with that name, MAC, UUID or instance was just created by somebody else"
+# Built once: building a statement costs more than running it. Of the table, since a class would cost twice that again.
+_NODE = Node.__table__
+_NAMED = select(_NODE.c.id).where(_NODE.c.name == bindparam("name"), _NODE.c.id != bindparam("but_not"))
 
 
 def create(session: Session, vault: Vault, wish: NewNode, *, actor: str, now: datetime) -> Node:
@@ -38,18 +43,27 @@ def create(session: Session, vault: Vault, wish: NewNode, *, actor: str, now: da
         properties=dict(wish.properties), extra=dict(wish.extra),
         created_at=now, updated_at=now, provision_updated_at=now, provision_state="enroll",
     )  # fmt: skip
-    node.ports = [Port(mac=mac, created_at=now) for mac in dict.fromkeys(wish.macs)]
     set_bmc(node, vault, wish.bmc)
     node_rules.seal(node, vault, wish.details.secrets)
-    if node.ports:
-        adopt_sightings(session, node)
-    session.add(node)
-    _flush(session)
+    _insert(session, node, wish.macs, now)
     event.record_all(session, [{
         "at": now, "kind": "node.enrolled", "actor": actor, "node_id": node.id, "message": f"{node.label} enrolled",
         "mac": None, "data": {}, "duration_s": None,
     }])  # fmt: skip
     return node
+
+
+def _insert(session: Session, node: Node, macs: Sequence[str], now: datetime) -> None:
+    if not macs:
+        try:
+            node_rows.add(session, node)
+        except IntegrityError as cause:
+            raise Conflict(_TAKEN_MEANWHILE) from cause
+        return
+    node.ports = [Port(mac=mac, created_at=now) for mac in dict.fromkeys(macs)]
+    adopt_sightings(session, node)
+    session.add(node)
+    _flush(session)
 
 
 def set_bmc(node: Node, vault: Vault, access: BmcAccess) -> None:
@@ -73,10 +87,14 @@ def bmc_context_of(uuid: str) -> str:
 def _refuse_taken(
     session: Session, *, name: str | None, macs: Sequence[str], bmc: BmcAccess, driver: str, but_not: int | None
 ) -> None:
-    others = Node.id != (but_not or 0)
-    if name is not None and session.scalar(select(Node.id).where(Node.name == name, others)):
-        raise Conflict(f"A node with name {name} already exists.", next_step="choose another name")
+    if name is not None:
+        take_turns(session, f"node name {name}")
+        if session.scalar(_NAMED, {"name": name, "but_not": but_not or 0}) is not None:
+            raise Conflict(f"A node with name {name} already exists.", next_step="choose another name")
+    others = Node.id != (but_not or 0) if macs or bmc.address else true()
     if macs:
+        for mac in sorted(set(macs)):
+            take_turns(session, f"mac {mac}")
         taken = session.execute(
             select(Port.mac, Node).join(Node).where(Port.mac.in_(list(macs)), others).limit(1)
         ).first()
@@ -133,7 +151,7 @@ def _flush(session: Session) -> None:
     try:
         session.flush()
     except IntegrityError as cause:
-        raise Conflict("a node with that name or MAC was just created by somebody else") from cause
+        raise Conflict(_TAKEN_MEANWHILE) from cause
 
 
 def fetch(session: Session, ref: str) -> Node:

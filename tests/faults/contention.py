@@ -26,6 +26,7 @@ CLIENTS = 16
 NAMES = [f"held{number}" for number in range(12)]
 LONGEST_S = 10.0
 EXPECTED = {200, 201, 202, 204, 400, 404, 409}
+HOLDERS = ("is locked by", "is held by", "already exists", "is associated", "state transition is in progress")
 VERBS = ("manage", "provide", "active", "deleted", "inspect", "abort", "rebuild", "clean", "rescue", "unrescue")
 RESTING_S = 60.0
 
@@ -70,7 +71,7 @@ class Race:
             return False
         name, _, uuid = about.partition(" ")
         is_named = name in said or (bool(uuid) and uuid in said)
-        return is_named and any(word in said for word in ("is locked by", "already exists", "state", "is associated"))
+        return is_named and any(words in said for words in HOLDERS)
 
     def _client(self, number: int, ends: float) -> None:
         dice = random.Random(f"{self.seed} {number}")

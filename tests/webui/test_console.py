@@ -232,6 +232,33 @@ def test_a_deploy_from_the_form_and_a_refused_one_keeps_what_was_typed(browser, 
         assert (node.provision_state, node.instance["hostname"]) == ("deploying", "web-1")
 
 
+def test_an_instance_that_stays_is_rescued_and_serviced_from_the_page(browser, appliance):
+    log_in(browser, appliance)
+    add(appliance, provision_state="active", name="n1")
+    add(appliance, provision_state="active", name="n2")
+    assert "Rescue" in words(browser, "/nodes/n1")
+    assert 'type="password"' in text(browser, "/nodes/n1/do?what=rescue")
+    assert send(browser, "/nodes/n1/do", what="rescue", rescue_password="").status_code == 409
+    asked = send(browser, "/nodes/n1/do", what="rescue", rescue_password="hunter2-canary")
+    assert (asked.status_code, state_of(appliance)) == (302, "rescuing")
+    assert "hunter2-canary" not in text(browser, "/nodes/n1") + text(browser, "/nodes/n1/events")
+    assert send(browser, "/nodes/n2/do", what="service").status_code == 302
+    assert state_of(appliance, "n2") == "servicing"
+    with appliance.database.read() as session:
+        plan = session.scalars(select(flow.Flow).where(flow.Flow.kind == "service")).one().data["spec"]["plan"]
+    assert plan == [{"interface": "power", "step": "hold", "args": {}}]
+
+
+def test_what_holds_is_released_from_the_page(browser, appliance):
+    log_in(browser, appliance)
+    node_id = add(appliance, provision_state="clean hold")
+    with appliance.database.write() as session:
+        flow.enqueue(session, kind="clean", node_id=node_id, data={}, now=appliance.now)
+    assert "Unhold" in words(browser, "/nodes/n1")
+    assert send(browser, "/nodes/n1/do", what="unhold").status_code == 302
+    assert state_of(appliance) == "clean wait"
+
+
 def test_power_and_maintenance_from_the_page(browser, appliance):
     log_in(browser, appliance)
     add(appliance, provision_state="manageable")

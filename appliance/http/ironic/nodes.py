@@ -138,7 +138,7 @@ def _show(call: Call, ident: str) -> Response:
     wanted = call.arguments.get("fields")
     pages.only(call.arguments, frozenset())
     shape = _chosen(call, wanted, detail=True)
-    with call.context.database.read() as session:
+    with call.context.database.glance() as session:
         row = node_access.row(session, call, shape, ident)
     response = call.show(shape.render(row, call.root, project=policy.project_of(call.actor)))
     response.headers["ETag"] = f'"{row.version}"'

@@ -7,6 +7,7 @@ import pytest
 from appliance.domain.lifecycle import Verb
 from appliance.models.node import Inventory
 from tests.appliance.flows.harness import Rig
+from tests.appliance.flows.test_repeat_and_kill import Injected, Killed, once, throw, wrap
 
 STEP = {"interface": "raid", "step": "create_configuration", "args": {}}
 HOLD = {"interface": "power", "step": "hold", "args": {}}
@@ -40,6 +41,55 @@ def test_a_verb_without_delay_is_one_step(made: Rig, verb: Verb, start: str, end
     assert (node.provision_state, node.target_provision_state, node.failure) == (end, None, None)
     assert made.flow().status == "done"
     assert made.commands() == []
+
+
+STARTS = {
+    "verify": (Verb.MANAGE, "enroll", "manageable", "enroll"),
+    "inspect": (Verb.INSPECT, "manageable", "manageable", "inspect failed"),
+    "clean": (Verb.PROVIDE, "manageable", "available", "clean failed"),
+    "deploy": (Verb.DEPLOY, "available", "active", "deploy failed"),
+    "undeploy": (Verb.UNDEPLOY, "active", "available", "error"),
+    "adopt": (Verb.ADOPT, "manageable", "active", "adopt failed"),
+    "rescue": (Verb.RESCUE, "active", "rescue", "rescue failed"),
+    "unrescue": (Verb.UNRESCUE, "rescue", "active", "unrescue failed"),
+    "service": (Verb.SERVICE, "active", "active", "service failed"),
+}
+
+
+@pytest.mark.parametrize("kind", STARTS)
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after the work"])
+def test_a_worker_that_dies_repeats_the_step_and_nothing_is_done_twice(made: Rig, kind: str, *, after: bool) -> None:
+    verb, start, end, _ = STARTS[kind]
+    fake(made, start)
+    wrap(made, kind, once(throw(Killed()), after=after))
+    made.ask(verb)
+    with pytest.raises(Killed):
+        made.drive()
+    made.drive()
+    assert (made.node().provision_state, made.node().failure) == (end, None)
+    assert [row.status for row in made.flow_rows()] == ["done"]
+    assert len(made.events("flow.done")) == 1
+
+
+@pytest.mark.parametrize("kind", STARTS)
+def test_an_abort_before_the_step_ends_in_the_failed_state(made: Rig, kind: str) -> None:
+    verb, start, _, failed = STARTS[kind]
+    fake(made, start)
+    made.ask(verb)
+    made.ask(Verb.ABORT)
+    made.drive()
+    assert (made.node().provision_state, made.flow().status) == (failed, "aborted")
+
+
+@pytest.mark.parametrize("kind", STARTS)
+def test_a_step_that_breaks_leaves_a_named_failure(made: Rig, kind: str) -> None:
+    verb, start, _, failed = STARTS[kind]
+    fake(made, start)
+    wrap(made, kind, once(throw(Injected()), after=True))
+    made.ask(verb)
+    made.drive()
+    node = made.node()
+    assert (node.provision_state, node.last_error, node.failure["step"]) == (failed, "Injected.", kind)
 
 
 def test_the_power_is_remembered_in_the_row(made: Rig) -> None:

@@ -219,6 +219,8 @@ def test_what_goes_into_a_drive_excludes_one_of_their_own(appliance, more, value
     [
         ({"configdrive": DRIVE, "call_home": True}, "cannot tell|needs a config-drive of ours"),
         ({"call_home": "yes"}, "call_home"),
+        ({"call_home": False, "boot": "kexec"}, "kexec"),
+        ({"configdrive": DRIVE, "boot": "kexec"}, "kexec"),
         ({"configdrive": "not base64!"}, "base64"),
         ({"deploy_steps": "erase"}, "deploy_steps"),
         ({"deploy_steps": [{"interface": "raid", "step": "magic", "priority": 90}]}, "not support this deploy step"),
