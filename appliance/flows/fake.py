@@ -16,6 +16,7 @@ from appliance.flows import holding
 from appliance.flows.clean import end, is_off
 from appliance.flows.moves import move
 from appliance.flows.procedure import Procedure, Record, Step
+from appliance.models import config_drive
 from appliance.models.database import JsonObject
 from appliance.models.node import Node
 from appliance.services import allocations, inspection
@@ -176,6 +177,8 @@ def _deployed(turn: Record) -> str:
 def _undeployed(turn: Record) -> str:
     node = turn.node
     node.call_home_hash = node.agent_session_hash = node.boot_secret_hash = None
+    if (node.instance or {}).get("config_drive"):
+        config_drive.drop(turn.session, node_id=node.id)
     node.instance = node.instance_address = node.instance_secret = None
     allocations.release(turn.session, node, now=turn.now)
     move(turn, Outcome.ERASE, "the instance is gone")

@@ -16,6 +16,7 @@ from appliance.main.cli.frame import file_option
 
 Json = dict[str, Any]
 
+CALLS: dict[str, bool | str] = {"required": True, "hoped": "hoped", "none": False}
 DRIVE_LIMIT = 64 << 20
 TEXT_LIMIT = 1 << 20
 """Bytes of a user-data or network-data file; the appliance has its own, smaller limits."""
@@ -39,6 +40,10 @@ def instance_options(*, image_required: bool) -> Callable[[Any], Any]:
                     "--config-drive", metavar="FILE|URL", help="A config-drive of your own, instead of the four above."
                 ),
                 file_option("--steps", help_text="JSON list of further steps, each with its priority."),
+                click.option(
+                    "--call-home", type=click.Choice(list(CALLS)),
+                    help="Whether the work waits for the system's call: required (unless said), hoped for, or none.",
+                ),
                 click.option(
                     "--boot", type=click.Choice(["auto", "kexec", "reboot"]), default="auto", show_default=True,
                     help="How the written system is started.",
@@ -64,6 +69,8 @@ def instance_body(refs: Sequence[str], wishes: Mapping[str, Any]) -> Json:
         body["network_data"] = _json_of(wishes["network_data"])
     if wishes["config_drive"] is not None:
         body["configdrive"] = _config_drive(wishes["config_drive"])
+    if wishes["call_home"] is not None:
+        body["call_home"] = CALLS[wishes["call_home"]]
     if wishes["steps"] is not None:
         body["deploy_steps"] = steps_of(wishes["steps"])
     return body

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from appliance.domain.lifecycle import Verb
+from appliance.models import config_drive
 from appliance.models.node import Inventory
 from tests.appliance.flows.harness import Rig
 from tests.appliance.flows.test_repeat_and_kill import Injected, Killed, once, throw, wrap
@@ -242,6 +243,16 @@ def test_the_other_kind_of_fake_has_a_pretend_agent(made: Rig) -> None:
     made.add_node("available")
     made.ask(Verb.DEPLOY)
     assert made.flow().kind == "deploy"
+
+
+def test_a_drive_goes_with_its_instance(made: Rig) -> None:
+    fake(made, "active", columns={"instance": {"image": None, "config_drive": True}})
+    with made.database.write() as session:
+        config_drive.keep(session, node_id=made.node().id, kind="parts", content=b"sealed")
+    made.ask(Verb.UNDEPLOY)
+    made.drive()
+    with made.database.read() as session:
+        assert config_drive.of(session, node_id=made.node().id) is None
 
 
 def test_a_machine_that_is_never_switched_off_stays_on(made: Rig) -> None:

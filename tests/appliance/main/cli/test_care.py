@@ -94,6 +94,16 @@ def test_a_config_drive_may_lie_elsewhere(api: FakeApi, run: Callable) -> None:
     assert body["configdrive"] == url
 
 
+@pytest.mark.parametrize(("word", "sent"), [("required", True), ("hoped", "hoped"), ("none", False)])
+def test_whether_the_call_is_waited_for(api: FakeApi, run: Callable, word: str, sent: object) -> None:
+    api.add_node("n1", "available")
+    api.images["debian-12"] = {"name": "debian-12"}
+    assert run("node", "deploy", "n1", "--image", "debian-12", "--call-home", word).code == 0
+    ((_, body),) = asked(api)
+    assert isinstance(body, dict)
+    assert body["call_home"] == sent
+
+
 def test_a_config_drive_that_is_not_there_is_said(api: FakeApi, run: Callable) -> None:
     api.add_node("n1", "available")
     ended = run("node", "deploy", "n1", "--image", "debian-12", "--config-drive", "/nowhere/x.iso")
