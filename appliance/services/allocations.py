@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Select, and_, or_, select
+from sqlalchemy import Select, false, func, or_, select
 from sqlalchemy.orm import Session, joinedload, lazyload, load_only
 
 from appliance.domain.errors import Conflict, Invalid, NotFound
@@ -25,6 +25,8 @@ from appliance.services.belonging import apply, first, is_uuid, keep
 
 ALLOCATING, ACTIVE, ERROR = "allocating", "active", "error"
 CANDIDATES_MOST = 256
+_TRIED_AT_ONCE = 32
+_ROUNDS = 8
 
 
 class InUse(Invalid):
@@ -154,17 +156,29 @@ def release(session: Session, node: Node, *, now: datetime) -> None:
 
 
 def _claim(session: Session, row: Allocation) -> Node | str:
-    """A locked node that fits, or why there is none."""
-    found = session.execute(_fitting(row)).all()
-    if not found:
-        if row.candidate_nodes:
-            return f"none of the requested nodes are available and match the resource class {row.resource_class}"
-        return f"no available nodes match the resource class {row.resource_class}"
-    wanted = set(row.traits)
-    suited = [(id_, name, uuid) for id_, name, uuid, traits in found if wanted <= set(traits)]
-    if not suited:
-        return f"no suitable nodes have the requested traits {', '.join(sorted(wanted))}"
-    return _lock_one(session, row, suited) or "all nodes were filtered out during reservation"
+    """A locked node that fits, or why there is none. Of many that fit a few are tried, and others if all are taken."""
+    for _ in range(_ROUNDS):
+        found = session.execute(_some_fitting(row)).all()
+        if not found:
+            if row.candidate_nodes:
+                return f"none of the requested nodes are available and match the resource class {row.resource_class}"
+            return f"no available nodes match the resource class {row.resource_class}"
+        wanted = set(row.traits)
+        suited = [(id_, name, uuid) for id_, name, uuid, traits in found if wanted <= set(traits)]
+        if not suited:
+            return f"no suitable nodes have the requested traits {', '.join(sorted(wanted))}"
+        if (node := _lock_one(session, row, suited)) is not None:
+            return node
+    return "all nodes were filtered out during reservation"
+
+
+def _some_fitting(row: Allocation) -> Select[int, str | None, str, list[Any]]:
+    """Those that fit but for their traits; when nothing else chooses among them, a few by chance."""
+    query = _fitting(row)
+    if row.traits or row.candidate_nodes:
+        return query
+    has_its_name = func.coalesce(Node.name == row.name, false())
+    return query.order_by(has_its_name.desc(), func.random()).limit(_TRIED_AT_ONCE)
 
 
 def _fitting(row: Allocation, *ids: int) -> Select[int, str | None, str, list[Any]]:
@@ -179,7 +193,7 @@ def _fitting(row: Allocation, *ids: int) -> Select[int, str | None, str, list[An
         query = query.where(Node.uuid.in_(row.candidate_nodes))
     if row.owner:
         query = query.where(or_(Node.owner == row.owner, Node.lessee == row.owner))
-    return query.where(and_(Node.id.in_(ids))) if ids else query
+    return query.where(Node.id.in_(ids)) if ids else query
 
 
 def _lock_one(session: Session, row: Allocation, suited: Sequence[tuple[int, str | None, str]]) -> Node | None:
