@@ -355,8 +355,8 @@ def test_port(typed: Terminal, fake, name: str):
     assert made["local_link_connection"] == {"switch_id": address, "port_id": "Ethernet1/7"}
     assert [one["address"] for one in typed.shows(f"openstack baremetal port list --node {name}")] == [address]
     assert typed.shows(f"openstack baremetal port show --address {address}")["uuid"] == made["uuid"]
-    typed.does(f"openstack baremetal port set {made['uuid']} --extra slot=2")
-    assert typed.shows(f"openstack baremetal port show {made['uuid']}")["extra"] == {"slot": "2"}
+    typed.does(f"openstack baremetal port set {made['uuid']} --extra slot=left")
+    assert typed.shows(f"openstack baremetal port show {made['uuid']}")["extra"] == {"slot": "left"}
     again = typed(f"openstack baremetal port create --node {fake['uuid']} {address}")
     assert again.code == 1
     assert "(HTTP 409)" in again.err
