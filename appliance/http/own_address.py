@@ -8,14 +8,20 @@ import ipaddress
 import time
 from functools import lru_cache
 
-from flask import request
+from flask import g, request
 
 from appliance.config import Config
 from appliance.services import certificate_names
 
 
 def base_url(config: Config) -> str:
-    """`https://HOST:PORT`, without a slash at the end."""
+    """`https://HOST:PORT`, without a slash at the end; worked out once a request, since a page has a thousand links."""
+    if "own_address" not in g:
+        g.own_address = _base_url(config)
+    return str(g.own_address)
+
+
+def _base_url(config: Config) -> str:
     host, port = _split(request.headers.get("Host", ""))
     if host and host in _names(config, int(time.monotonic() // 60)):
         return f"https://{_bracketed(host)}" + (f":{port}" if port else "")

@@ -139,6 +139,18 @@ def test_the_one_time_password_is_to_be_replaced(browser, appliance):
     assert "one-time password" not in text(browser, "/")
 
 
+def test_an_expired_password_leads_to_its_change_and_nowhere_else(browser, appliance):
+    appliance.token()
+    appliance.now += timedelta(days=90)
+    form = {"username": "user-admin", "password": PASSWORD}
+    assert browser.post("/login", data=form, base_url=BASE).headers["Location"] == "/password"
+    assert page(browser, "/").status_code == 403
+    csrf = re.search(r'name="csrf" value="([0-9a-f]+)"', text(browser, "/password"))[1]
+    fields = {"old": PASSWORD, "new": "another-horse", "again": "another-horse", "csrf": csrf}
+    assert browser.post("/password", data=fields, base_url=BASE).headers["Location"] == "/"
+    assert page(browser, "/").status_code == 200
+
+
 @pytest.mark.parametrize("path", [*PAGES, "/nodes/n1", "/nodes/n1/events", "/nodes/n1/hardware"])
 def test_every_page_opens_and_allows_nothing_from_elsewhere(browser, appliance, path):
     log_in(browser, appliance)

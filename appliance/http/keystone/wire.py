@@ -23,6 +23,7 @@ from appliance.http.errors import Refusal, speak
 from appliance.http.json_body import read_object, reply
 from appliance.http.own_address import base_url
 from appliance.models.database import Model
+from appliance.models.event import record
 from appliance.services.identity import Caller
 
 PREFIX = "/identity"
@@ -82,9 +83,21 @@ def _runner(context: Context, route: Route) -> Callable[..., Response]:
         caller = known_caller(context)
         prepared = route.prepare(context, caller) if route.prepare else None
         with open_transaction() as session:
-            return route.view(Ask(context=context, caller=caller, session=session, prepared=prepared), **path)
+            ask = Ask(context=context, caller=caller, session=session, prepared=prepared)
+            response = route.view(ask, **path)
+            if route.method != "GET":
+                _account(ask)
+        return response
 
     return run
+
+
+def _account(ask: Ask) -> None:
+    """Who changed what, for the event log; ids only, since names and attributes may be anything."""
+    path = "".join(char if char.isprintable() else "?" for char in request.path.removeprefix(V3)[:300])
+    what = f"{request.method} {path}"
+    message = f"identity changed by {ask.actor.name[:64]}: {what}"
+    record(ask.session, at=ask.now, kind="identity.changed", message=message, actor=ask.actor.name[:64])
 
 
 def shape(refusal: Refusal) -> Response:

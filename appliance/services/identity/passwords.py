@@ -25,7 +25,8 @@ MAX_PASSWORD = 4096
 # memory. Two at a time, so that a thousand bad logins cost 38 MiB and leave a processor to the rest.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 _AT_ONCE = threading.BoundedSemaphore(2)
-_WAITING = threading.BoundedSemaphore(8)
+_WAITING = threading.BoundedSemaphore(24)
+_PATIENCE_S = 5.0
 
 
 class BadPassword(Invalid):
@@ -68,8 +69,12 @@ class Rules:
 
 @contextmanager
 def one_login() -> Iterator[None]:
-    """A place among those who prove themselves now; more would only take the door's threads. Raises Unavailable."""
-    if not _WAITING.acquire(blocking=False):
+    """A place among those who prove themselves now. Raises Unavailable when there is none for long.
+
+    Every command of an OpenStack client begins with a log-in, so dozens at once are usual: they take turns, at some 60
+    a second. Without a bound, guessing would take all of the door's threads.
+    """
+    if not _WAITING.acquire(timeout=_PATIENCE_S):
         raise Unavailable("too many people log in at once", next_step="try again")
     try:
         yield

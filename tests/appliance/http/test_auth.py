@@ -9,6 +9,7 @@ from appliance.http.app import operator_app
 from appliance.models.identity import User
 from appliance.services.identity import KNOWN_FOR, grants, users
 from tests.appliance.http.conftest import client_of
+from tests.fakes.appliance import PASSWORD
 
 
 def queries(appliance, ask):
@@ -96,3 +97,17 @@ def test_an_administrator_rotates_the_keys_and_everybody_stays_in(appliance, ope
     assert operators.get("/v1/whoami").status_code == 200
     fresh = client_of(operator_app(appliance.context), appliance.token(Role.MEMBER))
     assert fresh.get("/v1/whoami").status_code == 200
+
+
+def test_an_expired_password_opens_nothing_but_its_own_change(appliance, strangers):
+    appliance.token(Role.ADMIN)
+    appliance.now += timedelta(days=90)
+    body = {"username": "user-admin", "password": PASSWORD}
+    login = strangers.post("/v1/login", json=body).get_json()
+    assert (login["must_change"], login["role"]) == (True, "none")
+    half = client_of(operator_app(appliance.context), login["token"])
+    assert half.get("/v1/nodes").status_code == 403
+    assert half.post("/v1/password", json={"old": PASSWORD, "new": "another-horse"}).status_code == 204
+    assert half.get("/v1/whoami").status_code == 401
+    again = strangers.post("/v1/login", json=body | {"password": "another-horse"}).get_json()
+    assert (again["must_change"], again["role"]) == (False, "admin")

@@ -169,3 +169,14 @@ def test_everybody_sees_regions_and_themselves(cloud):
     assert status(cloud, "GET", f"users/{user['id']}", token=token) == 200
     assert status(cloud, "GET", f"users/{user['id']}/groups", token=token) == 200
     assert status(cloud, "GET", "services", token=token) == 403
+
+
+def test_every_change_is_on_record_and_no_refusal_nor_look_is(cloud):
+    user = cloud.user("bob")
+    cloud.call("GET", f"users/{user['id']}")
+    cloud.call("DELETE", "users/nobody")
+    cloud.call("PATCH", f"users/{user['id']}", {"user": {"password": "canary-of-a-password"}})
+    events = cloud.client.get("/v1/events", headers={"X-Auth-Token": cloud.token}).get_json()["items"]
+    assert [event["message"].partition(": ")[2] for event in events] == ["POST /users", f"PATCH /users/{user['id']}"]
+    assert {event["actor"] for event in events} == {"user-admin"}
+    assert "canary" not in str(events)
