@@ -173,7 +173,8 @@ def waiting(session: Session, node: Node) -> dict[str, Any] | None:
 
 def _waiting(work: Flow | Row[*tuple[Any, ...]]) -> dict[str, Any] | None:
     if work.wait_for is not None:
-        since, deadline, then = work.waiting_since, work.deadline, work.note
+        since, then = work.waiting_since, work.note
+        deadline = None if work.wait_for == RELEASED else work.deadline  # people have all the time they want
     elif work.owner is None:
         since, deadline, then = work.entered_at, None, f"{work.step or 'the first step'} runs"
     else:
@@ -283,7 +284,8 @@ def _about_work(session: Session, node: Node, work: Flow, now: datetime) -> str:
     if wait is None:
         return f"{start}, runs since {_ago(work.entered_at, now)}."
     since = _ago(work.waiting_since or work.entered_at, now)
-    limit = f", at most until {work.deadline:%H:%M:%SZ}" if work.deadline else ""
+    is_limited = work.deadline is not None and work.wait_for != RELEASED
+    limit = f", at most until {work.deadline:%H:%M:%SZ}" if is_limited else ""
     then = f"; then {wait['then']}" if wait["then"] else ""
     return f"{start}, waits since {since} for {_in_words(session, str(wait['for']))}{limit}{then}."
 

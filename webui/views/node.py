@@ -110,7 +110,12 @@ def _in_words(work: Flow | None) -> dict[str, Any] | None:
         return None
     if work.wait_for is not None:
         awaited = words.awaited(work.wait_for, work.step)
-        return {"waits_for": awaited, "since": work.waiting_since, "until": work.deadline, "then": work.note}
+        return {
+            "waits_for": awaited,
+            "since": work.waiting_since,
+            "until": None if work.wait_for == lifecycle.RELEASED else work.deadline,
+            "then": work.note,
+        }
     if work.owner is None and work.note:
         return {"waits_for": work.note, "since": work.entered_at, "until": None, "then": words.step(work.step)}
     return {"waits_for": None, "since": work.entered_at, "until": None, "then": None}

@@ -247,6 +247,8 @@ def test_why_says_who_ends_a_hold(made: Rig) -> None:
     with made.database.read() as session:
         said = lifecycle.why(session, session.get_one(Node, made.node().id), now=made.clock())
     assert "somebody to say unhold" in said["sentence"]
+    assert "at most until" not in said["sentence"]
+    assert said["waiting"]["deadline"] is None
 
 
 def test_a_maintained_node_is_serviced_by_nobody(made: Rig) -> None:
