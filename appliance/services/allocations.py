@@ -39,7 +39,9 @@ def scoped(project: str | None) -> Select[Allocation]:
     """What a project sees: its own claims. None sees all."""
     brief = joinedload(Allocation.node).options(load_only(Node.uuid, Node.name), lazyload(Node.ports))
     query = select(Allocation).options(brief)
-    return query if project is None else query.where(Allocation.owner == (project or None))
+    if project is None:
+        return query
+    return query.where(Allocation.owner == project if project else false())
 
 
 def fetch(session: Session, ident: str, *, project: str | None) -> Allocation:

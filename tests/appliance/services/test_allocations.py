@@ -177,8 +177,10 @@ def test_what_does_not_fit_is_not_backfilled(database, node, wish, said):
 def test_projects_see_their_own_claims(database):
     nodes(database, "n1", owner="p1")
     allocate(database, name="a", owner="p1")
+    allocate(database, name="nobodys")
     with database.read() as session:
         assert allocations.fetch(session, "a", project="p1").name == "a"
         for project in ("p2", ""):
-            with pytest.raises(NotFound):
-                allocations.fetch(session, "a", project=project)
+            for name in ("a", "nobodys"):
+                with pytest.raises(NotFound):
+                    allocations.fetch(session, name, project=project)

@@ -1,5 +1,7 @@
 """Ports and their groups: who holds a MAC or a name, which groups fit, what waits for work to end."""
 
+import threading
+
 import pytest
 from sqlalchemy import select
 
@@ -130,3 +132,22 @@ def test_projects_see_the_ports_of_their_nodes(database, node):
         for project in ("p2", ""):
             with pytest.raises(NotFound):
                 ports.fetch(session, uuid, project=project)
+
+
+def test_of_many_who_add_one_mac_at_once_one_succeeds(database, node):
+    outcomes = []
+
+    def attempt():
+        try:
+            outcomes.append(add(database, node))
+        except Conflict as refusal:
+            outcomes.append(refusal)
+
+    threads = [threading.Thread(target=attempt) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len([one for one in outcomes if isinstance(one, str)]) == 1
+    assert all("already exists" in str(one) for one in outcomes if not isinstance(one, str))
+    assert len(outcomes) == 8
