@@ -248,7 +248,6 @@ def store_report(session: Session, node: Node, checked: dict[str, Any], *, now: 
         session.add(Inventory(node_id=node.id, reported_at=now, report=checked))
     else:
         row.report, row.reported_at = checked, now
-    node.inspection_finished_at = now
     if checked.get("boot_mode") in ("bios", "uefi"):
         node.boot_mode = checked["boot_mode"]
 

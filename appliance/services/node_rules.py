@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from appliance.domain.errors import Conflict, Forbidden, Invalid
 from appliance.domain.lifecycle import State, Verb
+from appliance.models import flow
 from appliance.models.chassis import Chassis
 from appliance.models.node import Node
 from appliance.services.node_input import PLAIN_DETAILS, Details
@@ -138,13 +139,19 @@ def refuse_verb(node: Node, verb: Verb) -> None:
         raise Retired(f"The provide operation can't be performed on node {node.uuid} because it is retired.")
 
 
-def refuse_change(node: Node, wish: Details, given: frozenset[str], *, interfaces: frozenset[str]) -> None:
+def refuse_change(
+    session: Session, node: Node, wish: Details, given: frozenset[str], *, interfaces: frozenset[str]
+) -> None:
     """Changes that the node's state forbids. interfaces: kinds whose way changes. given: what changes, our names."""
     state = State(node.provision_state)
     if node.target_provision_state is not None and state not in _WHILE_WORKED_ON:
         is_release = node.maintenance and given == {"instance_uuid"} and wish.instance_uuid is None
         if not is_release:
-            raise Conflict(f"Node {node.label} can not be updated while a state transition is in progress.")
+            held = flow.active_for(session, node.id)
+            raise Conflict(
+                f"Node {node.label} can not be updated while a state transition is in progress.",
+                why=f"it is held by {held.kind if held else 'its way'} to {node.target_provision_state}",
+            )
     _refuse_marks(node, state, wish, given)
     if "instance_uuid" in given and wish.instance_uuid is not None and node.instance_uuid is not None:
         raise Conflict(f"Node {node.uuid} is associated with instance {node.instance_uuid}.")

@@ -94,7 +94,7 @@ def apply(session: Session, call: Call, node: Node, operations: list[Operation],
     wish, _all = node_body.parse({**after, "uuid": node.uuid}, call.minor, stored)
     given = frozenset(ours for name in changed for ours in _ours(name))
     kinds = frozenset(INTERFACES[name] for name in changed if name in INTERFACES)
-    node_rules.refuse_change(node, wish.details, given, interfaces=kinds)
+    node_rules.refuse_change(session, node, wish.details, given, interfaces=kinds)
     _refuse_owner(call, node, changed)
     now = call.context.clock()
     nodes.change(session, call.context.vault, node, wish, given, actor=call.actor.name, now=now)

@@ -26,6 +26,7 @@ KINDS = ("state", "node.enrolled", "node.changed", "node.maintenance", "power.as
 _LONGEST = 255
 _EVENT_UUID = "00000000-0000-4000-8000-"
 """Events have numbers; clients want UUIDs: the number stands in the last part."""
+_HIGHEST = 2**31 - 1
 
 
 def routes() -> list[Route]:
@@ -60,7 +61,7 @@ def _history(call: Call, ident: str) -> Response:
 
 def _number(uuid: str) -> int:
     tail = uuid.lower().removeprefix(_EVENT_UUID)
-    if len(tail) != 12 or not tail.isascii() or not tail.isdigit():
+    if len(tail) != 12 or not tail.isascii() or not tail.isdigit() or int(tail) > _HIGHEST:
         raise NotFound(f"Node history record {uuid[:64]} could not be found.")
     return int(tail)
 
