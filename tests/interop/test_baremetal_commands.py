@@ -4,6 +4,8 @@ A node of the driver `ipmi` has a virtual BMC behind it, so that power and boot 
 led by nodes of `fake-hardware`.
 """
 
+import base64
+import gzip
 import json
 import secrets
 import time
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from bmc.types import BootDevice
+from images import configdrive
 from tests.fakes.bmcs import SECRET, Rig
 from tests.interop.clients import Terminal
 
@@ -89,10 +92,10 @@ def test_node_create(typed: Terminal, real, name: str):
     assert real["properties"]["cpus"] in {"8", 8}
     assert real["driver_info"]["ipmi_password"] == "******"
     assert SECRET not in json.dumps(real)
-    listed = {one["Name"]: one for one in typed.shows("openstack baremetal node list")}
-    assert listed[name]["UUID"] == real["uuid"]
-    assert listed[name]["Provisioning State"] == "enroll"
-    assert listed[name]["Maintenance"] is False
+    listed = {one["name"]: one for one in typed.shows("openstack baremetal node list")}
+    assert listed[name]["uuid"] == real["uuid"]
+    assert listed[name]["provision_state"] == "enroll"
+    assert listed[name]["maintenance"] is False
 
 
 @pytest.mark.parametrize(
@@ -111,12 +114,12 @@ def test_node_create(typed: Terminal, real, name: str):
 )
 def test_node_list(typed: Terminal, real, options: str, is_found: bool):
     listed = typed.shows(f"openstack baremetal node list {options}")
-    assert (real["uuid"] in {one["UUID"] for one in listed}) == is_found
+    assert (real["uuid"] in {one["uuid"] for one in listed}) == is_found
 
 
 def test_node_list_fields(typed: Terminal, real, name: str):
     listed = typed.shows("openstack baremetal node list --fields name driver properties")
-    assert {tuple(one) for one in listed} == {("Name", "Driver", "Properties")}
+    assert {tuple(one) for one in listed} == {("name", "driver", "properties")}
 
 
 def test_node_set_and_unset(typed: Terminal, fake, name: str):
@@ -169,7 +172,7 @@ def test_validate(typed: Terminal, fake, name: str):
 
 def test_traits(typed: Terminal, fake, name: str):
     typed.does(f"openstack baremetal node add trait {name} CUSTOM_GPU HW_CPU_X86_VMX")
-    listed = {one["Traits"] for one in typed.shows(f"openstack baremetal node trait list {name}")}
+    listed = {one["traits"] for one in typed.shows(f"openstack baremetal node trait list {name}")}
     assert listed == {"CUSTOM_GPU", "HW_CPU_X86_VMX"}
     typed.does(f"openstack baremetal node remove trait {name} CUSTOM_GPU")
     typed.does(f"openstack baremetal node remove trait {name} --all")
@@ -283,11 +286,12 @@ def test_deploy_rebuild_undeploy(typed: Terminal, available, name: str, config_d
     assert state(typed, name) == "available"
 
 
-def test_config_drive_of_a_directory(typed: Terminal, available, name: str, tmp_path: Path):
-    (tmp_path / "openstack" / "latest").mkdir(parents=True)
-    (tmp_path / "openstack" / "latest" / "meta_data.json").write_text('{"hostname": "one"}')
+def test_config_drive_of_a_file(typed: Terminal, available, name: str, tmp_path: Path):
+    """A file holds what the client would make of a directory, had it a tool for it: base64 of a gzipped ISO 9660."""
+    drive = configdrive.of_documents(meta_data={"hostname": "one"}, user_data=None, network=None, vendor=None)
+    (tmp_path / "drive").write_bytes(base64.b64encode(gzip.compress(drive)))
     typed.does(f"openstack baremetal node set {name} {INSTANCE}")
-    typed.does(f"openstack baremetal node deploy {name} --config-drive {tmp_path} --wait 30")
+    typed.does(f"openstack baremetal node deploy {name} --config-drive {tmp_path}/drive --wait 30")
     assert state(typed, name) == "active"
     typed.does(f"openstack baremetal node undeploy {name} --wait 30")
 
@@ -325,7 +329,7 @@ def test_history(typed: Terminal, active, name: str):
     listed = typed.shows(f"openstack baremetal node history list {name}")
     assert isinstance(listed, list)
     for one in listed[:1]:
-        assert typed.shows(f"openstack baremetal node history get {name} {one['UUID']}")["uuid"] == one["UUID"]
+        assert typed.shows(f"openstack baremetal node history get {name} {one['uuid']}")["uuid"] == one["uuid"]
 
 
 def test_inventory_save(typed: Terminal, fake, name: str, tmp_path: Path):
@@ -345,14 +349,14 @@ def test_port(typed: Terminal, fake, name: str):
     address = mac()
     made = typed.shows(
         f"openstack baremetal port create --node {fake['uuid']} --physical-network prov --pxe-enabled true "
-        f"--local-link-connection switch_id={address} --local-link-connection port_id=7 {address}"
+        f"--local-link-connection switch_id={address} --local-link-connection port_id=Ethernet1/7 {address}"
     )
     assert (made["address"], made["node_uuid"], made["physical_network"]) == (address, fake["uuid"], "prov")
-    assert made["local_link_connection"] == {"switch_id": address, "port_id": "7"}
-    assert [one["Address"] for one in typed.shows(f"openstack baremetal port list --node {name}")] == [address]
+    assert made["local_link_connection"] == {"switch_id": address, "port_id": "Ethernet1/7"}
+    assert [one["address"] for one in typed.shows(f"openstack baremetal port list --node {name}")] == [address]
     assert typed.shows(f"openstack baremetal port show --address {address}")["uuid"] == made["uuid"]
-    typed.does(f"openstack baremetal port set {made['uuid']} --extra slot=2")
-    assert typed.shows(f"openstack baremetal port show {made['uuid']}")["extra"] == {"slot": "2"}
+    typed.does(f"openstack baremetal port set {made['uuid']} --extra slot=left")
+    assert typed.shows(f"openstack baremetal port show {made['uuid']}")["extra"] == {"slot": "left"}
     again = typed(f"openstack baremetal port create --node {fake['uuid']} {address}")
     assert again.code == 1
     assert "(HTTP 409)" in again.err
@@ -366,7 +370,7 @@ def test_port_group(typed: Terminal, fake, name: str):
     assert (made["name"], made["mode"]) == (f"{name}-bond", "802.3ad")
     typed.does(f"openstack baremetal port group set {name}-bond --mode active-backup")
     assert typed.shows(f"openstack baremetal port group show {name}-bond")["mode"] == "active-backup"
-    assert f"{name}-bond" in {one["Name"] for one in typed.shows("openstack baremetal port group list")}
+    assert f"{name}-bond" in {one["name"] for one in typed.shows("openstack baremetal port group list")}
     typed.does(f"openstack baremetal port group delete {name}-bond")
 
 
@@ -374,7 +378,7 @@ def test_chassis(typed: Terminal):
     made = typed.shows("openstack baremetal chassis create --description 'Blade box'")
     typed.does(f"openstack baremetal chassis set {made['uuid']} --description 'Blade box 2'")
     assert typed.shows(f"openstack baremetal chassis show {made['uuid']}")["description"] == "Blade box 2"
-    assert made["uuid"] in {one["UUID"] for one in typed.shows("openstack baremetal chassis list")}
+    assert made["uuid"] in {one["uuid"] for one in typed.shows("openstack baremetal chassis list")}
     typed.does(f"openstack baremetal chassis delete {made['uuid']}")
 
 
@@ -391,22 +395,20 @@ def test_vif(typed: Terminal, fake, name: str):
 
 
 def test_driver(typed: Terminal):
-    listed = {
-        one["Supported driver(s)"]: one["Active host(s)"] for one in typed.shows("openstack baremetal driver list")
-    }
+    listed = {one["name"]: one["hosts"] for one in typed.shows("openstack baremetal driver list")}
     assert {"fake-hardware", "ipmi", "manual-management"} <= set(listed)
     assert all(listed.values())
     shown = typed.shows("openstack baremetal driver show ipmi")
     assert (shown["name"], shown["type"]) == ("ipmi", "dynamic")
     assert shown["default_power_interface"]
-    properties = {one["Property"] for one in typed.shows("openstack baremetal driver property list ipmi")}
+    properties = {one["property"] for one in typed.shows("openstack baremetal driver property list ipmi")}
     assert {"ipmi_address", "ipmi_username", "ipmi_password", "ipmi_port"} <= properties
 
 
 def test_conductor(typed: Terminal):
     listed = typed.shows("openstack baremetal conductor list")
-    assert [one["Alive"] for one in listed] == [True]
-    host = listed[0]["Hostname"]
+    assert [one["alive"] for one in listed] == [True]
+    host = listed[0]["hostname"]
     shown = typed.shows(f"openstack baremetal conductor show {host}")
     assert shown["hostname"] == host
     assert "fake-hardware" in shown["drivers"]
@@ -423,7 +425,7 @@ def test_allocation(typed: Terminal, available, name: str):
     )
     assert (made["state"], made["node_uuid"]) == ("active", available["uuid"])
     assert typed.shows(f"openstack baremetal node show {name}")["allocation_uuid"] == made["uuid"]
-    assert f"a{name}" in {one["Name"] for one in typed.shows("openstack baremetal allocation list")}
+    assert f"a{name}" in {one["name"] for one in typed.shows("openstack baremetal allocation list")}
     typed.does(f"openstack baremetal allocation delete a{name}")
     assert typed.shows(f"openstack baremetal node show {name}")["instance_uuid"] is None
 
@@ -441,7 +443,7 @@ def test_deploy_template(typed: Terminal, name: str):
     template = f"CUSTOM_{name.upper()}"
     made = typed.shows(f"openstack baremetal deploy template create {template} --steps {STEPS}")
     assert made["name"] == template
-    assert template in {one["Name"] for one in typed.shows("openstack baremetal deploy template list")}
+    assert template in {one["name"] for one in typed.shows("openstack baremetal deploy template list")}
     typed.does(f"openstack baremetal deploy template set {template} --extra by=ops")
     assert typed.shows(f"openstack baremetal deploy template show {template}")["extra"] == {"by": "ops"}
     typed.does(f"openstack baremetal deploy template delete {template}")
@@ -451,7 +453,7 @@ def test_runbook(typed: Terminal, name: str):
     runbook = f"CUSTOM_{name.upper()}"
     made = typed.shows(f"openstack baremetal runbook create --name {runbook} --steps {RUNBOOK}")
     assert made["name"] == runbook
-    assert runbook in {one["Name"] for one in typed.shows("openstack baremetal runbook list")}
+    assert runbook in {one["name"] for one in typed.shows("openstack baremetal runbook list")}
     typed.does(f"openstack baremetal runbook set {runbook} --public true")
     assert typed.shows(f"openstack baremetal runbook show {runbook}")["public"] is True
     typed.does(f"openstack baremetal runbook delete {runbook}")
@@ -460,10 +462,10 @@ def test_runbook(typed: Terminal, name: str):
 def test_inspection_rule(typed: Terminal):
     made = typed.shows(
         "openstack baremetal inspection rule create --description Big "
-        """--conditions '[{"op": "ge", "args": {"values": [1, 2]}}]' """
+        """--conditions '[{"op": "eq", "args": {"values": [1, 1]}}]' """
         """--actions '[{"op": "set-attribute", "args": {"path": "/extra/big", "value": "yes"}}]'"""
     )
-    assert made["uuid"] in {one["UUID"] for one in typed.shows("openstack baremetal inspection rule list")}
+    assert made["uuid"] in {one["uuid"] for one in typed.shows("openstack baremetal inspection rule list")}
     typed.does(f"openstack baremetal inspection rule delete {made['uuid']}")
 
 
@@ -484,5 +486,5 @@ def test_volumes(typed: Terminal, fake, name: str):
 
 def test_shards(typed: Terminal, fake, name: str):
     typed.does(f"openstack baremetal node set {name} --shard s{name}")
-    assert {"Name": f"s{name}", "Count": 1} in typed.shows("openstack baremetal shard list")
-    assert [one["Name"] for one in typed.shows(f"openstack baremetal node list --shards s{name}")] == [name]
+    assert {"name": f"s{name}", "count": 1} in typed.shows("openstack baremetal shard list")
+    assert [one["name"] for one in typed.shows(f"openstack baremetal node list --shards s{name}")] == [name]

@@ -222,7 +222,7 @@ def test_drivers(call: Caller):
 def test_provisioning(call: Caller, node: Any):
     reach(call, node, "manage", "manageable")
     reach(call, node, "inspect", "manageable")
-    reach(call, node, "clean", "manageable", clean_steps=[{"interface": "deploy", "step": "erase_devices_metadata"}])
+    reach(call, node, "clean", "manageable", clean_steps=[{"interface": "raid", "step": "delete_configuration"}])
     reach(call, node, "provide", "available")
     patch(
         call, node,
