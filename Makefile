@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PACKAGES := $(shell sed 's/\#.*//' appliance/lab/debian-packages.txt)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo demo-down root test nightly check bench bench-api lock migration clean
+.PHONY: help setup demo demo-down root test nightly check bench bench-api fuzz-api lock migration clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -50,6 +50,10 @@ bench-api: setup
 	@mkdir -p .build/bench-api
 	@$(BIN)/python -m tests.bench.bench_api_ironic $(BENCH_ARGS) > .build/bench-api/result.json.new; code=$$?; \
 	  mv .build/bench-api/result.json.new .build/bench-api/result.json; exit $$code
+
+## make fuzz-api    ten minutes of requests at random, from the API's own document; each answer is compared with it (FUZZ_S=600)
+fuzz-api: setup
+	@$(BIN)/python -m tests.interop.fuzz_api --seconds $${FUZZ_S:-600} $(FUZZ_ARGS)
 
 ## make setup       Debian packages, a virtual environment from the hashed lock
 setup: .build/packages $(VENV)/installed

@@ -130,7 +130,7 @@ def _parsed(url: str) -> SplitResult:
         port = parts.port
     except ValueError as cause:
         raise ImageRefused("the URL is malformed") from cause
-    is_plain = len(url) <= MAX_URL and url.isascii() and url.isprintable() and " " not in url and "\\" not in url
+    is_plain = len(url) <= MAX_URL and url.isascii() and url.isprintable() and not set(url) & set(" \\#")
     if parts.scheme not in ("http", "https") or not parts.hostname or not is_plain or port == 0:
         raise ImageRefused("the URL must be a plain http:// or https:// address")
     if parts.username is not None or parts.password is not None:

@@ -39,3 +39,12 @@ def ip_address(text: str) -> str:
         return str(ipaddress.ip_address(text.strip() if len(text) <= 64 and "%" not in text else ""))
     except ValueError as cause:
         raise Invalid(f"{text[:60]!r} is not an IP address", next_step="write it as 10.0.0.7") from cause
+
+
+def address_shown(text: str) -> str:
+    """A URL as it may be repeated to others: without name and password, and without what may be a signature."""
+    scheme, mark, rest = text.partition("://")
+    if not mark:
+        return text
+    host, slash, path = rest.partition("?")[0].partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from appliance.domain import names
 from appliance.domain.access import Actor
 from appliance.domain.errors import Ambiguous, Conflict, Forbidden, Invalid, NotFound
 from appliance.models import event
@@ -58,7 +59,7 @@ def fetch(session: Session, ref: str, *, actor: Actor | None = None) -> Image:
             next_step="name the one that you mean by its UUID",
         )
     if not exact:
-        raise NotFound(f"no image {ref[:120]!r}", next_step="rackwright image list")
+        raise NotFound(f"no image {names.address_shown(ref)[:120]!r}", next_step="rackwright image list")
     return exact[0]
 
 

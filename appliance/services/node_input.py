@@ -6,6 +6,8 @@ from typing import Any
 
 from appliance.domain import names
 from appliance.domain.errors import Invalid
+from appliance.domain.secret_names import holds_secret
+from appliance.services.vault import MASK
 from bmc.registry import DRIVER_NAMES
 
 BOOT_MODES = ("bios", "uefi")
@@ -123,7 +125,7 @@ def parse(body: Mapping[str, Any], *, partial: bool = False) -> tuple[NewNode, f
         raise Invalid("rack_unit is a number from 1 to 100")
     wish = NewNode(
         name=names.hostname(name) if name is not None else None, driver=driver, bmc=access,
-        driver_options=_mapping(body, "driver_options"), macs=[names.mac(item) for item in macs], boot_mode=boot_mode,
+        driver_options=_options(body), macs=[names.mac(item) for item in macs], boot_mode=boot_mode,
         resource_class=_text(body, "resource_class", limit=80), rack=_text(body, "rack"), rack_unit=unit,
         properties=_mapping(body, "properties"), extra=_mapping(body, "extra"),
     )  # fmt: skip
@@ -142,6 +144,15 @@ def _mapping(body: Mapping[str, Any], key: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Invalid(f"{key} is an object of names and values")
     return value
+
+
+def _options(body: Mapping[str, Any]) -> dict[str, Any]:
+    """They are shown to whoever sees the node; the mask of a secret that another face sealed may come back."""
+    options = _mapping(body, "driver_options")
+    for name, value in options.items():
+        if value != MASK and holds_secret(name, value):
+            raise Invalid(f"driver_options hold no secrets, as {name[:40]!r}", next_step="give it as bmc.password")
+    return options
 
 
 def _bmc(value: Any, driver: str) -> BmcAccess:

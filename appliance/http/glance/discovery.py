@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Response, g, request
+from flask import Response, g
 
 from appliance.domain.errors import Forbidden, NotFound
 from appliance.domain.images import rules_all
@@ -10,6 +10,7 @@ from appliance.http.context import Context
 from appliance.http.glance.present import STORE
 from appliance.http.glance.schemas import ALL
 from appliance.http.json_body import reply
+from appliance.http.own_address import base_url
 from appliance.services import image_catalog, image_search
 
 # 2.14 and 2.16 manage a cache, which we have not; 2.17 registers places of bytes elsewhere, which we do not.
@@ -18,8 +19,8 @@ IMPORT_METHODS = ("glance-direct", "web-download")
 _LOCAL = {"id": STORE, "description": "The appliance's own disk", "default": "true"}
 
 
-def versions(status: int = 300) -> Response:
-    links = [{"rel": "self", "href": f"{request.host_url}image/v2/"}]
+def versions(context: Context, status: int = 300) -> Response:
+    links = [{"rel": "self", "href": f"{base_url(context.config)}/image/v2/"}]
     listed = [
         {"id": f"v2.{minor}", "status": "CURRENT" if minor == MINORS[0] else "SUPPORTED", "links": links}
         for minor in MINORS

@@ -56,7 +56,9 @@ def install(app: Flask, context: Context) -> None:
     errors.speak(app, "/image", shape.refusal)
     for path, status in (("", 300), ("/versions", 200), ("/v2", 200)):
         for rule in (f"/image{path}", f"/image{path}/"):
-            app.add_url_rule(rule, f"glance {rule}", _numbered(partial(discovery.versions, status)), methods=["GET"])
+            app.add_url_rule(
+                rule, f"glance {rule}", _numbered(partial(discovery.versions, context, status)), methods=["GET"]
+            )
     known = authenticated(context)
     bound: list[tuple[str, str, View]] = [(method, rule, partial(view, context)) for method, rule, view in _ROUTES]
     for method, rule, view in (*_PLAIN, *bound):

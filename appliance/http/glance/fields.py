@@ -65,6 +65,8 @@ def refuse_reserved(name: str, *, read_only: tuple[str, ...] = READ_ONLY) -> Non
 def checked(name: str, value: Any) -> Any:
     """A value for a writable field, or for a property, which is a text. Raises Invalid."""
     field = WRITABLE.get(name)
+    if isinstance(value, str) and "\0" in value:
+        _mismatch(name, value, "holds the character NUL")
     if field is None:
         return value if isinstance(value, str) else _mismatch(name, value, "is not of type 'string'")
     if value is None and field.is_nullable:
@@ -83,8 +85,8 @@ def checked(name: str, value: Any) -> Any:
 def tags(value: Any) -> list[str]:
     if not isinstance(value, list) or any(not isinstance(item, str) for item in value):
         _mismatch("tags", value, "is not an array of strings")
-    if any(not 1 <= len(item) <= 255 for item in value):
-        _mismatch("tags", value, "holds a tag that is too long or empty")
+    if any(not 1 <= len(item) <= 255 or "\0" in item for item in value):
+        _mismatch("tags", value, "holds a tag that is too long or empty, or the character NUL")
     return list(value)
 
 

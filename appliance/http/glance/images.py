@@ -13,6 +13,7 @@ from appliance.http.context import Context
 from appliance.http.glance import fields, patch, present, query
 from appliance.http.glance.discovery import IMPORT_METHODS
 from appliance.http.json_body import MAX_BODY, nothing, reply
+from appliance.http.own_address import base_url
 from appliance.models.image import Image
 from appliance.services import image_catalog, image_search, images
 from appliance.services.image_catalog import Wish
@@ -54,7 +55,7 @@ def create(context: Context) -> Response:
         row = image_catalog.add(session, g.actor, wish, now=context.clock())
         shown = present.image(row)
     response = reply(shown, 201)
-    response.headers["Location"] = f"{request.host_url}image/v2/images/{row.uuid}"
+    response.headers["Location"] = f"{base_url(context.config)}/image/v2/images/{row.uuid}"
     response.headers["OpenStack-image-import-methods"] = ",".join(IMPORT_METHODS)
     response.headers["OpenStack-image-store-ids"] = present.STORE
     return response

@@ -62,7 +62,7 @@ def mapping(name: str, value: Any) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise BadRequest(f"Schema error for {name}: {str(value)[:64]!r} is not of type 'object'")
+        raise BadRequest(f"Schema error for {name}: the {type(value).__name__} is not of type 'object'")  # maybe secret
     return value
 
 

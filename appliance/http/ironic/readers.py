@@ -109,7 +109,7 @@ def mapping(name: str, value: Any) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise BadRequest(f"Schema error for {name}: {_shown(value)} is not of type 'object'")
+        raise BadRequest(f"Schema error for {name}: the {type(value).__name__} is not of type 'object'")  # maybe secret
     if len(orjson.dumps(value)) > MAX_OBJECT:
         raise BadRequest(f"Schema error for {name}: the object is larger than {MAX_OBJECT} bytes")
     return value

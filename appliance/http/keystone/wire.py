@@ -7,6 +7,7 @@ inside a write transaction (hashing) is prepared before it.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -71,7 +72,7 @@ class Route:
 
 
 def install(app: Flask, context: Context, routes: Sequence[Route]) -> None:
-    speak(app, PREFIX, shape)
+    speak(app, PREFIX, partial(shape, context))
     for number, route in enumerate(routes):
         app.add_url_rule(f"{V3}{route.rule}", f"keystone_{number}", _runner(context, route), methods=[route.method])
 
@@ -100,7 +101,7 @@ def _account(ask: Ask) -> None:
     record(ask.session, at=ask.now, kind="identity.changed", message=message, actor=ask.actor.name[:64])
 
 
-def shape(refusal: Refusal) -> Response:
+def shape(context: Context, refusal: Refusal) -> Response:
     """`{"error": {"code", "message", "title"}}`; a 401 says the same whatever the reason."""
     status = 400 if refusal.status == 422 else refusal.status
     message = _NEEDS_LOGIN if status == 401 and refusal.code != "password-expired" else refusal.message
@@ -109,7 +110,7 @@ def shape(refusal: Refusal) -> Response:
     body = {"code": status, "message": message, "title": _title(status)}
     response = reply({"error": body}, status)
     if status == 401:
-        response.headers["WWW-Authenticate"] = f'Keystone uri="{request.host_url.rstrip("/")}{PREFIX}"'
+        response.headers["WWW-Authenticate"] = f'Keystone uri="{base_url(context.config)}{PREFIX}"'
     return response
 
 

@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.domain.secret_names import is_secret
 from appliance.http.ironic.errors import BadRequest
-from appliance.http.ironic.secrets_masked import is_secret, split
+from appliance.http.ironic.secrets_masked import split
 
 CANARY = "hunter2-canary"
 
