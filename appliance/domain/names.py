@@ -9,6 +9,7 @@ import re
 from appliance.domain.errors import Invalid
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+_NOT_IN_LABEL = re.compile(r"[^a-z0-9-]+")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z")
 
 
@@ -22,6 +23,11 @@ def hostname(text: str) -> str:
             next_step="choose a name such as 'r01-n07'",
         )
     return label
+
+
+def as_hostname(text: str) -> str:
+    """A host name made of any name: what may not stand in one becomes a hyphen; empty when nothing is left."""
+    return _NOT_IN_LABEL.sub("-", text[:255].lower()).strip("-")[:63].strip("-")
 
 
 def mac(text: str) -> str:
