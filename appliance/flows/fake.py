@@ -25,6 +25,7 @@ from bmc.types import PowerState
 PREFIX = "fake-"
 """Kinds of these flows are called after those of real hardware."""
 
+
 class InspectionRefused(RackwrightError):
     """An inspection rule refuses this machine."""
 

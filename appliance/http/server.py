@@ -89,8 +89,10 @@ class _Request(HTTPRequest):
             self.close_connection = True
         self.conn.socket.settimeout(WRITE_TIMEOUT_S)
         self.conn.is_holding = True
-        super().send_headers()
-        self.conn.is_holding = False
+        try:
+            super().send_headers()
+        finally:
+            self.conn.is_holding = False
 
     def simple_response(self, status: str, msg: str = "") -> None:
         self.close_connection = True

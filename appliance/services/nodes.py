@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, func, or_, select, true
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from appliance.domain.errors import Ambiguous, Conflict, Invalid, NodeLocked, NotFound
 from appliance.domain.lifecycle import DELETABLE, State, Verb, verbs_from
@@ -29,6 +29,11 @@ PAGE_MAX = 1000
 _TAKEN_MEANWHILE = "a node with that name, MAC, UUID or instance was just created by somebody else"
 # Built once: building a statement costs more than running it. Of the table, since a class would cost twice that again.
 _NODE = Node.__table__
+_CALLED = (
+    select(Node)
+    .where(or_(Node.name.in_([bindparam("given"), bindparam("lowered")]), Node.uuid == bindparam("lowered")))
+    .options(joinedload(Node.ports))  # of one node, cheaper than a second query
+)
 _NAMED = select(_NODE.c.id).where(_NODE.c.name == bindparam("name"), _NODE.c.id != bindparam("but_not"))
 
 
@@ -156,8 +161,9 @@ def _flush(session: Session) -> None:
 
 def fetch(session: Session, ref: str) -> Node:
     """The node by name, UUID, unambiguous UUID prefix (4 characters or more) or MAC."""
-    text = ref.strip().lower()[:255]
-    node = session.scalar(select(Node).where(or_(Node.name.in_({text, ref.strip()[:255]}), Node.uuid == text)).limit(1))
+    given = ref.strip()[:255]
+    text = given.lower()
+    node = session.scalars(_CALLED, {"given": given, "lowered": text}).unique().first()
     if node is None and ":" in text:
         node = session.scalar(select(Node).join(Port).where(Port.mac == text))
     if node is None and len(text) >= 4 and "%" not in text and "_" not in text:

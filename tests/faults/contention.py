@@ -26,7 +26,12 @@ CLIENTS = 16
 NAMES = [f"held{number}" for number in range(12)]
 LONGEST_S = 10.0
 EXPECTED = {200, 201, 202, 204, 400, 404, 409}
-HOLDERS = ("is locked by", "is held by", "already exists", "is associated", "state transition is in progress")
+HOLDERS = (
+    "is locked by", "is held by", "already exists", "is associated", "state transition is in progress",
+    "it cannot be deleted now",
+)  # fmt: skip
+"""Words with which a 409 says who or what is in the way: work, another node, an instance, the node's own state."""
+
 VERBS = ("manage", "provide", "active", "deleted", "inspect", "abort", "rebuild", "clean", "rescue", "unrescue")
 RESTING_S = 60.0
 
@@ -138,7 +143,7 @@ class Race:
             "p99_ms": round(1000 * delays[int(0.99 * (len(delays) - 1))], 1),
             "made": len(self.made), "deleted": len(self.gone), "marks_kept": len(self.kept),
             "states": dict(Counter(node["provision_state"] for node in nodes)), "broken": self.broken[:20],
-            "broken_count": len(self.broken),
+            "broken_count": len(self.broken), "broken_kinds": Counter(one.partition(":")[0] for one in self.broken),
         }  # fmt: skip
 
     def _compare(self, left: dict[str, Any]) -> None:
@@ -151,7 +156,7 @@ class Race:
             )
         lost = [mark for uuid, mark in self.kept if uuid in left and mark not in left[uuid]["extra"]]
         if lost:
-            self.broken.append(f"{len(lost)} accepted changes are lost, such as {lost[:3]}")
+            self.broken.append(f"accepted changes are lost: {len(lost)} of {len(self.kept)}, such as {lost[:3]}")
 
     def _at_rest(self) -> list[dict[str, Any]]:
         """The nodes once nothing is on its way any more."""

@@ -9,11 +9,16 @@ WAITS = {
     "await_agent": "did not call back",
     "ask_inventory": "was lost during inspect",
     "erase": "was lost during erase",
+    "ask_step": "was lost during erase",
+    "open_door": "was lost during rescue",
     "write_image": "was lost during write_image",
     "leave_agent": None,  # the machine is power-cycled instead
     "agent_left": None,
     "await_home": "did not call home",
 }
+IS_ONLY_HOPED = "deploy of a system that need not call"
+"""Its last wait may end in silence: the machine was started, and that is all that was promised."""
+
 CASES = [(scenario, step) for scenario in SCENARIOS for step in scenario.path if step in WAITS]
 
 
@@ -23,7 +28,7 @@ def test_a_wait_that_nobody_ends(made: Rig, scenario: Scenario, step: str) -> No
     before = made.clock()
     made.drive(frozen_at=step)
     node, flow = made.node(), made.flow()
-    reason = WAITS[step]
+    reason = None if (scenario.name, step) == (IS_ONLY_HOPED, "await_home") else WAITS[step]
     if reason is None:
         assert (flow.status, node.provision_state) == ("done", scenario.end)
     else:

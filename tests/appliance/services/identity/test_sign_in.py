@@ -296,8 +296,9 @@ def test_names_are_unique_and_well_formed(database: Database):
 
 def test_a_revocation_is_kept_as_long_as_its_token_would_last(database: Database):
     here = tokens(database)
+    claims = here.read(login(database).token)
     with database.write() as session:
-        here.revoke(session, here.read(login(database).token))
+        here.revoke(session, claims)
     with database.write() as session:
         assert identity.sweep_revocations(session, NOW + timedelta(hours=12) - timedelta(seconds=1)) == 0
         assert identity.sweep_revocations(session, NOW + timedelta(hours=12)) == 1
