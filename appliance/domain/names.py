@@ -9,6 +9,7 @@ import re
 from appliance.domain.errors import Invalid
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+_NOT_IN_LABEL = re.compile(r"[^a-z0-9-]+")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z")
 
 
@@ -24,13 +25,30 @@ def hostname(text: str) -> str:
     return label
 
 
+def as_hostname(text: str) -> str:
+    """A host name made of any name: what may not stand in one becomes a hyphen; empty when nothing is left."""
+    return _NOT_IN_LABEL.sub("-", text[:255].lower()).strip("-")[:63].strip("-")
+
+
 def mac(text: str) -> str:
     """An Ethernet address as `aa:bb:cc:dd:ee:ff`; accepts `-`, `.` and no separators. Group addresses are refused."""
+    canonical = ethernet(text)
+    if int(canonical[:2], 16) & 1 or canonical == "00:00:00:00:00:00":
+        raise _no_mac(text)
+    return canonical
+
+
+def ethernet(text: str) -> str:
+    """As `mac`, by its form alone: OpenStack's clients may write any six octets, and their own tests do."""
     digits = re.sub(r"[:\-.]", "", text.strip().lower()) if len(text) <= 32 else ""
     canonical = ":".join(digits[i : i + 2] for i in range(0, 12, 2)) if len(digits) == 12 else ""
-    if not _MAC.match(canonical) or int(canonical[:2], 16) & 1 or canonical == "00:00:00:00:00:00":
-        raise Invalid(f"{text[:40]!r} is not the MAC address of one machine", next_step="write it as 52:54:00:12:34:56")
+    if not _MAC.match(canonical):
+        raise _no_mac(text)
     return canonical
+
+
+def _no_mac(text: str) -> Invalid:
+    return Invalid(f"{text[:40]!r} is not the MAC address of one machine", next_step="write it as 52:54:00:12:34:56")
 
 
 def ip_address(text: str) -> str:

@@ -181,7 +181,8 @@ def _instance(session: Session, node: Node, spec: Mapping[str, Any], before: Map
     """What the node's record says of its instance."""
     image = _image(session, node, spec.get("image") or before.get("image_uuid") or before.get("image"))
     keys = instance_parts.ssh_keys(spec["ssh_keys"]) if "ssh_keys" in spec else before.get("ssh_keys", [])
-    hostname = names.hostname(str(spec.get("hostname") or before.get("hostname") or node.label))
+    given = spec.get("hostname") or before.get("hostname")
+    hostname = names.hostname(str(given)) if given else names.as_hostname(node.label) or node.uuid
     return {**image, "hostname": hostname, "ssh_keys": keys}
 
 

@@ -11,6 +11,7 @@ from appliance.http.ironic import patch, versions
 from appliance.http.ironic.call import Body, Call
 from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.fields import Fields
+from appliance.http.ironic.pages import DETAIL_SINCE
 from appliance.http.ironic.patch import Operation
 from appliance.http.ironic.readers import Reader
 
@@ -65,8 +66,13 @@ class Kind:
         required: Sequence[str] = (),
         sortable: Mapping[str, InstrumentedAttribute[Any]],
         links: Sequence[str] = (),
+        detail_since: int = DETAIL_SINCE,
     ) -> None:
-        """links: attributes that lead to lists below the thing, by the names of the lists."""
+        """links: attributes that lead to lists below the thing, by the names of the lists.
+
+        detail_since: from which version on a list may be asked for with `detail`.
+        """
+        self.detail_since = detail_since
         self.word, self.path, self.key, self.model, self.sortable = word, path, key, model, sortable
         self.attributes = {**attributes, **COMMON}
         self.fields = Fields({name: one.since for name, one in self.attributes.items()}, brief=[*brief, "links"])

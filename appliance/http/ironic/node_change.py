@@ -87,6 +87,7 @@ def apply(session: Session, call: Call, node: Node, operations: list[Operation],
     before = document(session, node)
     after = patch.apply(before, operations)
     changed = {name for name in before if after.get(name) != before[name]}
+    _name_instance(before, after)
     if "driver" in changed and reset:
         _reset(before, after)
     changed = {name for name in before if after.get(name) != before[name]}
@@ -101,6 +102,13 @@ def apply(session: Session, call: Call, node: Node, operations: list[Operation],
     if "maintenance" in changed:
         on = node_body.mark("maintenance", after.get("maintenance"))
         nodes.set_maintenance(session, node, on=on, reason=None, actor=call.actor.name, now=now)
+
+
+def _name_instance(before: Mapping[str, Any], after: dict[str, Any]) -> None:
+    """An instance without a name takes a new display_name for one."""
+    info = after.get("instance_info")
+    if isinstance(info, dict) and info != before["instance_info"] and not after.get("instance_name"):
+        after["instance_name"] = info.get("display_name")
 
 
 def document(session: Session, node: Node) -> dict[str, Any]:

@@ -26,11 +26,13 @@ class Page:
     detail: bool | None
 
 
-def parse(arguments: Mapping[str, str], minor: int, *, sortable: frozenset[str]) -> Page:
+def parse(
+    arguments: Mapping[str, str], minor: int, *, sortable: frozenset[str], detail_since: int = DETAIL_SINCE
+) -> Page:
     """Raises BadRequest or NotAcceptable. sortable: attributes that may be a sort_key."""
     fields, detail = arguments.get("fields"), boolean(arguments, "detail")
     if detail is not None:
-        versions.require(minor, DETAIL_SINCE)
+        versions.require(minor, detail_since)
     if detail and fields is not None:
         raise BadRequest("Can't fetch a subset of fields with 'detail' set")
     key = arguments.get("sort_key") or "id"

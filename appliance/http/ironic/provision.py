@@ -7,6 +7,7 @@ from typing import Any
 from flask import Response
 from sqlalchemy.orm import Session
 
+from appliance.domain import names
 from appliance.domain.errors import NodeLocked, NotFound
 from appliance.domain.lifecycle import MOVES, State, Verb
 from appliance.http.ironic import driver_info, node_body, node_fields, policy
@@ -46,7 +47,6 @@ _ARGUMENTS: Mapping[str, frozenset[Verb]] = {
 _SINCE: Mapping[str, int] = {"deploy_steps": 69, "disable_ramdisk": 70, "service_steps": 87, "runbook": 92}
 _DRIVE_PARTS = frozenset({"meta_data", "network_data", "user_data", "vendor_data"})
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*\Z")
-_NOT_IN_HOST = re.compile(r"[^a-z0-9-]+")
 
 
 def routes() -> list[Route]:
@@ -189,7 +189,7 @@ def _image_and_host(node: Node, spec: dict[str, Any]) -> None:
     spec["call_home"] = deployment.HOPED  # whether the image knows how to call is not known here
     if node.instance is None or "hostname" not in node.instance:
         wished = node.wishes.get("hostname") or node.wishes.get("display_name") or node.instance_name or node.label
-        spec["hostname"] = _NOT_IN_HOST.sub("-", str(wished)[:255].lower()).strip("-")[:63].strip("-") or node.uuid
+        spec["hostname"] = names.as_hostname(str(wished)) or node.uuid
 
 
 def _check_drive(call: Call, drive: Any) -> None:

@@ -69,7 +69,7 @@ def mac(name: str, value: Any) -> str | None:
     if value is None:
         return None
     try:
-        return names.mac(value if isinstance(value, str) else "")
+        return names.ethernet(value if isinstance(value, str) else "")
     except Invalid as cause:
         raise BadRequest(f"Expected a MAC address for {name} but received {_shown(value)}.") from cause
 

@@ -81,6 +81,8 @@ def _create(call: Call) -> Response:
         call.demand(policy.SYSTEM_MEMBER, "baremetal:runbook:create")
         if wish.get("is_public"):
             wish["owner"] = None
+        elif "owner" not in wish:
+            wish["owner"] = call.actor.project_id  # None for the system
     else:
         _of_project(call, wish)
     with call.context.database.write() as session:

@@ -22,7 +22,7 @@ def listing(
     session: Session, call: Call, kind: Kind, query: Select[Any], *, path: str = "", is_detail: bool = False
 ) -> Response:
     """A page of the query. path: of this list, when it is not that of the kind."""
-    page = pages.parse(call.arguments, call.minor, sortable=frozenset(kind.sortable))
+    page = pages.parse(call.arguments, call.minor, sortable=frozenset(kind.sortable), detail_since=kind.detail_since)
     if is_detail and page.fields is not None:
         raise BadRequest("Can't fetch a subset of fields with 'detail' set")
     names = kind.fields.chosen(call.minor, page.fields, detail=is_detail or bool(page.detail))

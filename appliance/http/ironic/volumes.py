@@ -33,6 +33,7 @@ def _type(name: str, value: Any) -> str:
 
 _TEXT = readers.text(255, least=1, is_nullable=False)
 CONNECTORS = Kind(
+    detail_since=SINCE,
     word="volume connector", path="volume/connectors", key="connectors", model=VolumeConnector,
     brief=("uuid", "node_uuid", "type", "connector_id"), required=("node_uuid", "type", "connector_id"),
     attributes={
@@ -49,6 +50,7 @@ CONNECTORS = Kind(
     },
 )  # fmt: skip
 TARGETS = Kind(
+    detail_since=SINCE,
     word="volume target", path="volume/targets", key="targets", model=VolumeTarget,
     brief=("uuid", "node_uuid", "volume_type", "boot_index", "volume_id"),
     required=("node_uuid", "volume_type", "volume_id", "boot_index"),

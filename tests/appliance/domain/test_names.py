@@ -21,6 +21,25 @@ def test_what_is_not_a_host_name_is_refused(text):
         names.hostname(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [("metal3~host-1", "metal3-host-1"), ("r01_n07.example", "r01-n07-example"), ("~~", ""), ("A" * 100, "a" * 63)],
+)
+def test_any_name_makes_a_host_name(text, host):
+    assert names.as_hostname(text) == host
+
+
+@given(st.text())
+def test_what_is_made_a_host_name_is_one(text):
+    made = names.as_hostname(text)
+    assert not made or names.hostname(made) == made
+
+
+@pytest.mark.parametrize("text", ["01:00:5e:00:00:01", "11-22-33-44-55-66", "00:00:00:00:00:00"])
+def test_an_ethernet_address_may_be_of_a_group(text):
+    assert names.ethernet(text) == text.replace("-", ":")
+
+
 @pytest.mark.parametrize("text", ["52:54:00:AB:cd:01", "52-54-00-ab-cd-01", "5254.00ab.cd01", "525400abcd01"])
 def test_a_mac_has_one_canonical_form(text):
     assert names.mac(text) == "52:54:00:ab:cd:01"
