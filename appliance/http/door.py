@@ -45,7 +45,7 @@ class Limits:
 def refusal_bytes(refusal: Refusal, *, retry_after_s: int | None = None) -> bytes:
     """A whole response in the API's form, after which the connection closes."""
     code = "unavailable" if refusal.status.startswith("503") else "invalid"
-    error = {"code": code, "message": refusal.message, "why": "", "next": "", "request_id": None}
+    error = {"code": code, "message": refusal.message, "why": "", "next": "", "request_id": ""}
     body = orjson.dumps({"error": error})
     retry = f"Retry-After: {retry_after_s}\r\n" if retry_after_s is not None else ""
     head = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nCache-Control: no-store\r\n{retry}"
