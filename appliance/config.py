@@ -126,14 +126,10 @@ class Fake:
     """How long things take on hardware that is not there; a node's own driver_options come first."""
 
     power: Range = _key(delays, NO_DELAY, "power_delay")
-    boot: Range = _key(delays, NO_DELAY, "boot_delay")
     deploy: Range = _key(delays, NO_DELAY, "deploy_delay")
-    vendor: Range = _key(delays, NO_DELAY, "vendor_delay")
-    management: Range = _key(delays, NO_DELAY, "management_delay")
     inspect: Range = _key(delays, NO_DELAY, "inspect_delay")
     raid: Range = _key(delays, NO_DELAY, "raid_delay")
     bios: Range = _key(delays, NO_DELAY, "bios_delay")
-    storage: Range = _key(delays, NO_DELAY, "storage_delay")
     rescue: Range = _key(delays, NO_DELAY, "rescue_delay")
     firmware: Range = _key(delays, NO_DELAY, "firmware_delay")
     clean: Range = _key(delays, NO_DELAY, "clean_delay")

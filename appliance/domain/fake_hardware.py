@@ -17,10 +17,7 @@ Range = tuple[float, float]
 NO_DELAY: Range = (0.0, 0.0)
 LONGEST_S = 86400.0
 
-KINDS = (
-    "power", "boot", "deploy", "vendor", "management", "inspect", "raid", "bios", "storage", "rescue", "firmware",
-    "clean", "service",
-)  # fmt: skip
+KINDS = ("power", "deploy", "inspect", "raid", "bios", "rescue", "firmware", "clean", "service")
 """What can be slow, each with its option `fake_KIND_delay`."""
 
 

@@ -83,13 +83,13 @@ class Pattern:
 
     def _close(self, states: set[int], text: str, position: int) -> set[int]:
         """The states and all that empty steps reach from them."""
-        seen, todo = set(states), list(states)
-        while todo:
-            state = self._states[todo.pop()]
+        seen, ahead = set(states), list(states)
+        while ahead:
+            state = self._states[ahead.pop()]
             if state.test is None and _holds(state.at, text, position):
                 fresh = [number for number in state.outs if number not in seen]
                 seen.update(fresh)
-                todo += fresh
+                ahead += fresh
         return seen
 
 

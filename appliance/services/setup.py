@@ -309,14 +309,10 @@ _TEMPLATE = """\
 
 [fake]                       # how many seconds things take on hardware that is not there: 2, or a range as "1,5"
 # power_delay = 0
-# boot_delay = 0
 # deploy_delay = 0
-# vendor_delay = 0
-# management_delay = 0
 # inspect_delay = 0
 # raid_delay = 0
 # bios_delay = 0
-# storage_delay = 0
 # rescue_delay = 0
 # firmware_delay = 0
 # clean_delay = 0

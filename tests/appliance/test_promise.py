@@ -15,7 +15,9 @@ PLACEHOLDERS = re.compile(
     r"|\bto be implemented\b|\bplaceholder (?:text|value|implementation)\b|\bunder construction\b"
 )
 # Words of the wire, not of ours.
-ALLOWED = ("501 Not Implemented", "NOTIMP", "NOT_IMPLEMENTED")
+ALLOWED = (
+    "501 Not Implemented", '501: "Not Implemented"', "NOTIMP", "NOT_IMPLEMENTED", "(disabled or not implemented)",
+)  # fmt: skip
 
 
 def sources(suffixes: set[str]) -> Iterator[Path]:

@@ -44,12 +44,12 @@ def closure(session: Session, role_ids: Iterable[str]) -> set[str]:
     implied: dict[str, list[str]] = {}
     for prior, then in session.execute(select(Implication.prior_id, Implication.implied_id)):
         implied.setdefault(prior, []).append(then)
-    todo = list(found)
-    while todo:
-        for then in implied.get(todo.pop(), ()):
+    ahead = list(found)
+    while ahead:
+        for then in implied.get(ahead.pop(), ()):
             if then not in found:
                 found.add(then)
-                todo.append(then)
+                ahead.append(then)
     return found
 
 
