@@ -32,6 +32,7 @@ from appliance.http.ironic import (
     node_past,
     node_traits,
     nodes,
+    policy,
     portgroups,
     ports,
     provision,
@@ -96,6 +97,8 @@ class _Door:
             minor = g.minor = versions.negotiate(request.headers)
             if minor < route.since:
                 raise NotFound("The resource could not be found.")
+            if actor.role is Role.NONE and not route.is_open:
+                raise policy.denied("baremetal")  # lists ask for no role of their own
             response = route.view(Call(self._context, actor, minor, origin + PREFIX, self._places), **arguments)
             errors.sign(response)
             return response

@@ -258,11 +258,21 @@ def _prove(tokens: Tokens, proof: Proof, source: str) -> _Proved:
         return _Proved(user_id=user_id, generation=generation, method="password")
     if isinstance(proof, ByToken):
         caller = tokens.find(proof.text)
+        if not caller.claims.credential_id:
+            _refuse_expired(tokens, caller.actor.user_id)
         return _Proved(
             user_id=caller.actor.user_id, generation=caller.claims.generation, method="token", parent=caller.claims,
             credential_id=caller.claims.credential_id,
         )  # fmt: skip
     return _prove_credential(tokens, proof)
+
+
+def _refuse_expired(tokens: Tokens, user_id: int) -> None:
+    """A token that an expired password opened is for the change of that password, not for another scope."""
+    with tokens.database.read() as session:
+        user = session.get(User, user_id)
+        if user is not None:
+            _in_time(user, tokens.clock(), tokens.policy)
 
 
 def _prove_credential(tokens: Tokens, proof: ByCredential) -> _Proved:

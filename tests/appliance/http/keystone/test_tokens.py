@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.appliance.http.keystone.conftest import PASSWORD
+from tests.fakes.appliance import PASSWORD as ADMIN_PASSWORD
 
 
 @pytest.fixture
@@ -230,6 +231,26 @@ def test_an_expired_password_opens_nothing_but_its_own_change(cloud, bob):
     change = {"user": {"original_password": PASSWORD, "password": "another-horse-1"}}
     assert cloud.client.post(f"/identity/v3/users/{bob['id']}/password", json=change).status_code == 204
     assert cloud.ask_token(["password"], password=by_name(bob, "another-horse-1")).status_code == 201
+
+
+def test_the_token_for_the_change_of_an_expired_password_is_not_rescoped(cloud):
+    cloud.appliance.now += timedelta(days=91)
+    body = {"username": "user-admin", "password": ADMIN_PASSWORD}
+    token = cloud.client.post("/v1/login", json=body).get_json()["token"]
+    refused = cloud.ask_token(["token"], {"system": {"all": True}}, token={"id": token})
+    assert refused.status_code == 401
+    assert "expired" in refused.get_json()["error"]["message"]
+
+
+def test_a_role_that_gives_no_rights_shows_no_metal(cloud):
+    """Ours are reader to admin; any other one may stand for anything."""
+    cloud.call("POST", "roles", {"role": {"name": "stranger"}})
+    eve = cloud.user("eve")
+    assert cloud.give("system", eve, "stranger") == 204
+    headers = {"X-Auth-Token": cloud.log_in(eve, {"system": {"all": True}})}
+    for path in ("nodes", "nodes/detail", "ports", "allocations", "volume/targets", "drivers", "conductors"):
+        asked = headers | {"X-OpenStack-Ironic-API-Version": "1.110"}
+        assert cloud.client.get(f"/baremetal/v1/{path}", headers=asked).status_code == 403, path
 
 
 def test_where_else_one_could_go(cloud, lab, bob):
