@@ -45,6 +45,7 @@ class Load:
         self._headers = {"Accept": "application/json", VERSION: "latest", **target.headers}
         self._context = ssl.create_default_context(cafile=target.ca) if where.scheme == "https" else None
         self._mine = threading.local()
+        self._all: list[http.client.HTTPConnection] = []
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, bytes, float]:
         """Status, body and seconds."""
@@ -84,7 +85,13 @@ class Load:
             else:
                 kept = http.client.HTTPConnection(self._host, self._port, timeout=120)
             self._mine.connection = kept
+            self._all.append(kept)
         return kept
+
+    def close(self) -> None:
+        """Hang up, for the threads that are gone too."""
+        for connection in self._all:
+            connection.close()
 
     def _close(self) -> None:
         self._mine.connection.close()

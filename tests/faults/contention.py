@@ -14,7 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -190,8 +190,9 @@ def target(it: serving.Appliance) -> Target:
 
 def race(it: serving.Appliance, seconds: float) -> dict[str, Any]:
     made = Race(target(it))
-    made.run(seconds)
-    shown = made.judge()
+    with closing(made.load):
+        made.run(seconds)
+        shown = made.judge()
     if "Traceback" in it.log_text():
         shown["broken"].append(it.log_text()[-4000:])
         shown["broken_count"] += 1

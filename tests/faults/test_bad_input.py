@@ -34,7 +34,7 @@ def test_a_name_that_is_taken(ready):
     before = ready.get("/v1/nodes")["items"]
     refuses(
         *[ready, 5, "node", "enroll", "n1", "--driver", "fake"],
-        says="a node named 'n1' exists already", then="choose another name",
+        says="A node with name n1 already exists.", then="choose another name",
     )  # fmt: skip
     assert len(ready.get("/v1/nodes")["items"]) == len(before)
 
@@ -90,7 +90,7 @@ def test_bytes_that_differ_from_their_checksum(ready, tmp_path):
         ready.upload("flipped", data, sha256=wrong)
     assert refused.value.status == 400
     assert refused.value.code == "image-refused"
-    assert "the checksum of image flipped differs" in str(refused.value)
+    assert "the sha256 checksum of the image differs" in str(refused.value)
     assert wrong in refused.value.why
     assert refused.value.next_step
     image = ready.get("/v1/images/flipped")
@@ -167,7 +167,7 @@ def test_an_image_larger_than_the_disk(ready):
         text = refuses(
             *[ready, 5, "node", "deploy", "n1", "--image", "small"],
             says="image small is too big for n1", then="choose a smaller image or a larger disk",
-            why=f"it unfolds to {1 << 40} bytes; the largest disk has 960000000000",
+            why=f"it needs {1 << 40} bytes; the largest disk has 960000000000",
         )  # fmt: skip
         assert "error: " in text
         node = ready.node("n1")
