@@ -12,14 +12,27 @@ from flask import Flask, Response, g
 from appliance.http import errors
 from appliance.http.auth import authenticated
 from appliance.http.context import Context
-from appliance.http.glance import data, discovery, images, members, shape, tasks
+from appliance.http.glance import (
+    data,
+    discovery,
+    images,
+    members,
+    metadefs,
+    metadefs_parts,
+    metadefs_schemas,
+    shape,
+    tasks,
+)
 
 View = Callable[..., Response]
 _IMAGE = "/v2/images/<uuid>"
 _MEMBER = f"{_IMAGE}/members/<member>"
+_SPACES = "/v2/metadefs/namespaces"
+_SPACE = f"{_SPACES}/<namespace>"
 
 _PLAIN: Sequence[tuple[str, str, View]] = (
     ("GET", "/v2/schemas/<name>", discovery.schema),
+    ("GET", "/v2/schemas/metadefs/<name>", metadefs_schemas.schema),
     ("GET", "/v2/info/import", discovery.imports),
     ("GET", "/v2/info/stores", discovery.stores),
     ("GET", "/v2/info/stores/detail", discovery.stores_detail),
@@ -48,6 +61,34 @@ _ROUTES: Sequence[tuple[str, str, View]] = (
     ("DELETE", _MEMBER, members.delete),
     ("GET", "/v2/tasks", tasks.listing),
     ("GET", "/v2/tasks/<uuid>", tasks.show),
+    ("GET", _SPACES, metadefs.listing),
+    ("POST", _SPACES, metadefs.create),
+    ("GET", _SPACE, metadefs.show),
+    ("PUT", _SPACE, metadefs.update),
+    ("DELETE", _SPACE, metadefs.delete),
+    ("GET", f"{_SPACE}/objects", metadefs_parts.objects),
+    ("POST", f"{_SPACE}/objects", metadefs_parts.create_object),
+    ("DELETE", f"{_SPACE}/objects", metadefs_parts.delete_objects),
+    ("GET", f"{_SPACE}/objects/<name>", metadefs_parts.show_object),
+    ("PUT", f"{_SPACE}/objects/<name>", metadefs_parts.update_object),
+    ("DELETE", f"{_SPACE}/objects/<name>", metadefs_parts.delete_object),
+    ("GET", f"{_SPACE}/properties", metadefs_parts.properties),
+    ("POST", f"{_SPACE}/properties", metadefs_parts.create_property),
+    ("DELETE", f"{_SPACE}/properties", metadefs_parts.delete_properties),
+    ("GET", f"{_SPACE}/properties/<name>", metadefs_parts.show_property),
+    ("PUT", f"{_SPACE}/properties/<name>", metadefs_parts.update_property),
+    ("DELETE", f"{_SPACE}/properties/<name>", metadefs_parts.delete_property),
+    ("GET", f"{_SPACE}/tags", metadefs_parts.tags),
+    ("POST", f"{_SPACE}/tags", metadefs_parts.create_tags),
+    ("DELETE", f"{_SPACE}/tags", metadefs_parts.delete_tags),
+    ("GET", f"{_SPACE}/tags/<name>", metadefs_parts.show_tag),
+    ("POST", f"{_SPACE}/tags/<name>", metadefs_parts.create_tag),
+    ("PUT", f"{_SPACE}/tags/<name>", metadefs_parts.update_tag),
+    ("DELETE", f"{_SPACE}/tags/<name>", metadefs_parts.delete_tag),
+    ("GET", "/v2/metadefs/resource_types", metadefs_parts.resource_types),
+    ("GET", f"{_SPACE}/resource_types", metadefs_parts.associations),
+    ("POST", f"{_SPACE}/resource_types", metadefs_parts.create_association),
+    ("DELETE", f"{_SPACE}/resource_types/<name>", metadefs_parts.delete_association),
 )
 
 

@@ -135,6 +135,30 @@ def upgrade() -> None:
     with op.batch_alter_table('lease', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_lease_mac'), ['mac'], unique=False)
 
+    op.create_table('metadef_namespace',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('name', sa.String(length=80), nullable=False),
+    sa.Column('display_name', sa.String(length=80), nullable=True),
+    sa.Column('description', sa.String(length=500), nullable=True),
+    sa.Column('visibility', sa.String(length=16), nullable=False),
+    sa.Column('is_protected', sa.Boolean(), nullable=False),
+    sa.Column('owner', sa.String(length=255), nullable=True),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Column('updated_at', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_metadef_namespace')),
+    sa.UniqueConstraint('name', name=op.f('uq_metadef_namespace_name'))
+    )
+    with op.batch_alter_table('metadef_namespace', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_metadef_namespace_owner'), ['owner'], unique=False)
+
+    op.create_table('metadef_resource_type',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('name', sa.String(length=80), nullable=False),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Column('updated_at', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_metadef_resource_type')),
+    sa.UniqueConstraint('name', name=op.f('uq_metadef_resource_type_name'))
+    )
     op.create_table('periodic',
     sa.Column('name', sa.String(length=48), nullable=False),
     sa.Column('next_at', sa.BigInteger(), nullable=False),
@@ -286,6 +310,54 @@ def upgrade() -> None:
     sa.Column('value', sa.String(length=255), nullable=False),
     sa.ForeignKeyConstraint(['image_id'], ['image.id'], name=op.f('fk_image_tag_image_id_image'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('image_id', 'value', name=op.f('pk_image_tag'))
+    )
+    op.create_table('metadef_association',
+    sa.Column('namespace_id', sa.Integer(), nullable=False),
+    sa.Column('resource_type_id', sa.Integer(), nullable=False),
+    sa.Column('prefix', sa.String(length=80), nullable=True),
+    sa.Column('properties_target', sa.String(length=80), nullable=True),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Column('updated_at', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['namespace_id'], ['metadef_namespace.id'], name=op.f('fk_metadef_association_namespace_id_metadef_namespace'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['resource_type_id'], ['metadef_resource_type.id'], name=op.f('fk_metadef_association_resource_type_id_metadef_resource_type'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('namespace_id', 'resource_type_id', name=op.f('pk_metadef_association'))
+    )
+    with op.batch_alter_table('metadef_association', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_metadef_association_resource_type_id'), ['resource_type_id'], unique=False)
+
+    op.create_table('metadef_object',
+    sa.Column('description', sa.Text(), nullable=True),
+    sa.Column('required', sa.JSON(), nullable=False),
+    sa.Column('properties', sa.JSON(), nullable=False),
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('namespace_id', sa.Integer(), nullable=False),
+    sa.Column('name', sa.String(length=80), nullable=False),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Column('updated_at', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['namespace_id'], ['metadef_namespace.id'], name=op.f('fk_metadef_object_namespace_id_metadef_namespace'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_metadef_object')),
+    sa.UniqueConstraint('namespace_id', 'name', name=op.f('uq_metadef_object_namespace_id'))
+    )
+    op.create_table('metadef_property',
+    sa.Column('definition', sa.JSON(), nullable=False),
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('namespace_id', sa.Integer(), nullable=False),
+    sa.Column('name', sa.String(length=80), nullable=False),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Column('updated_at', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['namespace_id'], ['metadef_namespace.id'], name=op.f('fk_metadef_property_namespace_id_metadef_namespace'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_metadef_property')),
+    sa.UniqueConstraint('namespace_id', 'name', name=op.f('uq_metadef_property_namespace_id'))
+    )
+    op.create_table('metadef_tag',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('namespace_id', sa.Integer(), nullable=False),
+    sa.Column('name', sa.String(length=80), nullable=False),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Column('updated_at', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['namespace_id'], ['metadef_namespace.id'], name=op.f('fk_metadef_tag_namespace_id_metadef_namespace'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_metadef_tag')),
+    sa.UniqueConstraint('namespace_id', 'name', name=op.f('uq_metadef_tag_namespace_id'))
     )
     op.create_table('node',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -843,6 +915,13 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_node_agent_session_hash'))
 
     op.drop_table('node')
+    op.drop_table('metadef_tag')
+    op.drop_table('metadef_property')
+    op.drop_table('metadef_object')
+    with op.batch_alter_table('metadef_association', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_metadef_association_resource_type_id'))
+
+    op.drop_table('metadef_association')
     op.drop_table('image_tag')
     with op.batch_alter_table('image_member', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_image_member_member'))
@@ -877,6 +956,11 @@ def downgrade() -> None:
     op.drop_table('region')
     op.drop_table('pool')
     op.drop_table('periodic')
+    op.drop_table('metadef_resource_type')
+    with op.batch_alter_table('metadef_namespace', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_metadef_namespace_owner'))
+
+    op.drop_table('metadef_namespace')
     with op.batch_alter_table('lease', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_lease_mac'))
 

@@ -77,7 +77,7 @@ def test_refusals_in_the_form_that_the_caller_takes(blue, accept, kind, begins):
 
 @pytest.mark.parametrize(("method", "path", "status"), [
     ("GET", "/v3", 404), ("GET", "/v2/images/", 404), ("GET", "/v2//images", 404), ("POST", "/v2", 405),
-    ("GET", "/v2/metadefs/namespaces", 404), ("GET", "/v2/cache", 404), ("DELETE", "/v2/images", 405),
+    ("GET", "/v2/metadefs", 404), ("GET", "/v2/cache", 404), ("DELETE", "/v2/images", 405),
 ])  # fmt: skip
 def test_paths_that_are_none(blue, method, path, status):
     answer = blue(method, path)
