@@ -3,9 +3,10 @@
 Not here: verbs that move a node through its life (services.lifecycle) and anything that talks to a BMC.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import bindparam, func, or_, select, true
 from sqlalchemy.exc import IntegrityError
@@ -24,6 +25,9 @@ from appliance.services.vault import Vault
 
 RELIED_ON = frozenset({"driver", "driver_options", "bmc", "macs", "boot_mode"})
 """What work in progress reads again and again: it stays as it is until the work has ended."""
+
+TRUST = ("verify_ca", "fingerprint")
+"""Options of a driver that say by what a BMC proves itself."""
 
 PAGE_MAX = 1000
 _TAKEN_MEANWHILE = "a node with that name, MAC, UUID or instance was just created by somebody else"
@@ -240,6 +244,8 @@ def change(
         refuse_held(session, node, f"{', '.join(sorted(given & RELIED_ON))} cannot change now")
     node_rules.refuse_taken(session, wish.details, but_not=node)
     bmc = _merged(node, wish.bmc if "bmc" in given else BmcAccess(given=frozenset()))
+    if "driver_options" in given and bmc.password is None:
+        _refuse_other_trust(node, wish.driver_options)
     driver = wish.driver if "driver" in given else node.driver
     _refuse_taken(
         session, name=wish.name if "name" in given else None, macs=wish.macs if "macs" in given else (), bmc=bmc,
@@ -283,6 +289,16 @@ def _merged(node: Node, wish: BmcAccess) -> BmcAccess:
             next_step=f"rackwright node set {node.label} --bmc ADDRESS --username USER --password-file FILE",
         )
     return replace(wish, **wanted)
+
+
+def _refuse_other_trust(node: Node, options: Mapping[str, Any]) -> None:
+    """Who may change how the BMC proves itself could have the stored password sent to somebody between."""
+    if node.bmc_secret is not None and any(node.driver_options.get(key) != options.get(key) for key in TRUST):
+        raise Invalid(
+            f"bmc.password is needed with another {' or '.join(TRUST)}",
+            why="the stored password belongs to the BMC that proved itself as it was told to",
+            next_step=f"rackwright node set {node.label} --username USER --password-file FILE --driver-option …",
+        )
 
 
 def refuse_held(session: Session, node: Node, what: str) -> None:

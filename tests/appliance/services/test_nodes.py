@@ -148,6 +148,14 @@ def test_a_new_password_leaves_the_address_alone(database):
     assert vault().open(node.bmc_secret, nodes.bmc_context(node)) == b"new-canary"
 
 
+@pytest.mark.parametrize("options", [{"verify_ca": False}, {"fingerprint": "ab" * 32}])
+def test_a_stored_password_is_not_sent_where_the_bmc_proves_itself_otherwise(database, options):
+    create(database)
+    with pytest.raises(Invalid, match=r"password is needed"):
+        patch(database, {"driver_options": options})
+    assert patch(database, {"driver_options": options, "bmc": {"password": "its-own"}}).driver_options == options
+
+
 @pytest.mark.parametrize("bmc", [{"address": "10.9.9.9"}, {"udp_port": 9623}])
 def test_a_stored_password_is_not_sent_to_another_bmc(database, bmc):
     """Who may change an address must not learn the password by it."""
