@@ -228,11 +228,13 @@ def matching_id(body: Mapping[str, Any], path_id: str) -> None:
         raise Invalid("Cannot change ID")
 
 
-def collection(ask: Ask, key: str, items: Sequence[Any], path: str, *, more: str | None = None) -> Response:
-    """more: the marker of the next page."""
+def collection(
+    ask: Ask, key: str, items: Sequence[Any], path: str, *, more: str | None = None, is_cut: bool = False
+) -> Response:
+    """more: the marker of the next page. is_cut: there is more, but no next page."""
     links = {"next": _next(ask, path, more), "self": ask.url(path), "previous": None}
     body: dict[str, Any] = {key: items, "links": links}
-    if more is not None and "limit" not in request.args:
+    if is_cut or (more is not None and "limit" not in request.args):
         body["truncated"] = True
     return reply(body)
 
