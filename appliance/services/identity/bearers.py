@@ -109,6 +109,10 @@ class Tokens:
         """End one token; those made from it live on."""
         revoke(session, f"audit:{claims.audit_ids[0]}", at=self.clock(), until=claims.expires_at)
 
+    def end_session(self, session: Session, claims: Claims) -> None:
+        """Somebody logs out: what was made from the token ends with it."""
+        revoke(session, f"chain:{claims.chain_id}", at=self.clock(), until=claims.expires_at)
+
     def rotate_when_old(self, session: Session, age: timedelta) -> bool:
         """As `rotate`, when the sealing key is of that age."""
         return keys.rotate_when_old(session, self.vault, self.clock(), age=age, longest=self.policy.longest)

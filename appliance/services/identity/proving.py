@@ -153,6 +153,8 @@ def check_password(tokens: Tokens, find: Finder, password: str, source: str) -> 
         return _in_time(user, now, policy)
     with tokens.database.write() as session:
         user = find(session)
+        if user is not None:  # guesses at the same time are counted one by one
+            user = session.get(User, user.id, with_for_update=True, populate_existing=True)
         refused = user is None or not _may_enter(session, user, now)
         if user is not None and not refused and is_right and user.password_hash == seen_hash:
             user.failed_logins, user.locked_until = 0, None
@@ -241,7 +243,7 @@ def _prove_credential(tokens: Tokens, proof: ByCredential, source: str) -> Prove
 def _admitted(tokens: Tokens, credential_id: str, now: datetime, *, is_right: bool) -> bool:
     """Count the failure of a credential, or forget those before."""
     with tokens.database.write() as session:
-        row = session.get(ApplicationCredential, credential_id)
+        row = session.get(ApplicationCredential, credential_id, with_for_update=True)
         user = session.get(User, row.user_id) if row is not None else None
         if row is None or user is None or (row.locked_until is not None and now < row.locked_until):
             return False
