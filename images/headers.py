@@ -71,9 +71,9 @@ def _raw(file: BinaryIO, facts: ImageFacts) -> ImageFacts:
     return replace(facts, virtual_size_bytes=facts.size_bytes, table=table)
 
 
-# What qemu and others read is looser than the format: they honour a parent anywhere in a line, an extent without its last
-# quotation mark, or over two lines. So whatever may be taken for an extent, and is not one line of the one kind that is
-# known, lies outside. The patterns are possessive: 64 KiB of spaces are not looked at from each of them anew.
+# What qemu and others read is looser than the format: they honour a parent anywhere in a line, an extent without its
+# last quotation mark, or over two lines. So whatever may be taken for an extent, and is not one line of the one kind
+# that is known, lies outside. The patterns are possessive: 64 KiB of spaces are not looked at from each of them anew.
 EXTENT = re.compile(rb"(?m)^[^\S\n]*+((?:RW|RDONLY|NOACCESS)\s[^\n]*+)")
 OWN_EXTENT = re.compile(rb'(?:RW|RDONLY) [0-9]++ SPARSE "[^"/\r\n]++"\s*+\Z')
 NAME = re.compile(rb'"([^"]*+)')
