@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from sqlalchemy import event, select, text
@@ -16,6 +17,11 @@ from appliance.models.flow import Pool
 from tests.conftest import Databases
 
 Body = Callable[[Session], None]
+
+
+@pytest.fixture(autouse=True)
+def time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.models.shared_commit.LONGEST_S", 60.0)
 
 
 @pytest.fixture
@@ -135,6 +141,94 @@ def test_when_the_commit_fails_each_is_told(one: Database, monkeypatch: pytest.M
     assert names(one) == []
     write(one, "after", nothing)
     assert names(one) == ["after"]
+
+
+@pytest.mark.parametrize("problem", [MemoryError(), KeyboardInterrupt()])
+def test_a_commit_that_ends_in_an_unknown_way_is_acknowledged_to_nobody(
+    one: Database, monkeypatch: pytest.MonkeyPatch, problem: BaseException
+) -> None:
+    def broken(_connection: object) -> None:
+        raise problem
+
+    with monkeypatch.context() as patch:
+        patch.setattr(one.engine.dialect, "do_commit", broken)
+        first, second, last = in_a_row(one, nothing, nothing, nothing)
+        for lost in (first, second):
+            with pytest.raises(OperationalError, match="was undone"):
+                lost.result()
+        with pytest.raises(type(problem)):
+            last.result()
+    assert names(one) == []
+    write(one, "after", nothing)
+    assert names(one) == ["after"]
+
+
+def io_error(*_: object) -> None:
+    raise OperationalError("ROLLBACK", {}, sqlite3.OperationalError("disk I/O error"))
+
+
+def test_when_a_savepoint_cannot_be_undone_nothing_half_done_is_kept(
+    one: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one.engine.dialect, "do_rollback_to_savepoint", io_error)
+    first, second, third = in_a_row(one, nothing, fail, nothing)
+    first.result()
+    with pytest.raises(InterruptedError, match="my own fault"):
+        second.result()
+    third.result()
+    assert names(one) == ["1", "3"]
+
+
+def test_an_undoing_that_fails_locks_nobody_out(one: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(one, "before", nothing)
+    with monkeypatch.context() as patch:
+        patch.setattr(one.engine.dialect, "do_rollback", io_error)
+        with pytest.raises(InterruptedError, match="my own fault") as kept:
+            write(one, "1", fail)
+    assert kept.value.__traceback__ is not None, "what it holds on to is still there"
+    write(one, "after", nothing)
+    assert names(one) == ["after", "before"]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_who_hides_that_sqlite_undid_all_is_told_nevertheless(one: Database, place: int) -> None:
+    def hide(session: Session) -> None:
+        with suppress(OperationalError):
+            disk_full(session)
+
+    results = in_a_row(one, *[hide if number == place else nothing for number in range(place + 1)])
+    for result in results:
+        with pytest.raises(OperationalError):
+            result.result()
+    assert names(one) == []
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_disk_that_is_really_full(one: Database, rows: int) -> None:
+    """A statement of one row makes SQLite undo the whole transaction, one of several only itself. All is well after."""
+    connections: list[sqlite3.Connection] = []
+
+    def limit(session: Session) -> None:
+        driver = session.connection().connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        pages = driver.execute("PRAGMA page_count").fetchone()[0]
+        driver.execute(f"PRAGMA max_page_count={pages}")
+        connections.append(driver)
+
+    def fill(session: Session) -> None:
+        names = ", ".join(f"('{number}' || hex(randomblob(100000)), 1)" for number in range(rows))
+        session.execute(text(f"INSERT INTO pool (name, size) VALUES {names}"))
+
+    first, second, third = in_a_row(one, limit, fill, nothing)
+    with pytest.raises(OperationalError, match="disk is full"):
+        second.result()
+    is_first_lost = first.exception() is not None
+    third.result()
+    assert names(one) == (["3"] if is_first_lost else ["1", "3"])
+    with suppress(sqlite3.ProgrammingError):  # the connection was given up with its transaction
+        connections[0].execute("PRAGMA max_page_count=1000000")
+    write(one, "after", fill)
+    assert "after" in names(one)
 
 
 def test_a_write_within_a_write_is_refused(one: Database) -> None:
