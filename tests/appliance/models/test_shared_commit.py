@@ -152,12 +152,8 @@ def test_a_commit_that_ends_in_an_unknown_way_is_acknowledged_to_nobody(
 
     with monkeypatch.context() as patch:
         patch.setattr(one.engine.dialect, "do_commit", broken)
-        first, second, last = in_a_row(one, nothing, nothing, nothing)
-        for lost in (first, second):
-            with pytest.raises(OperationalError, match="was undone"):
-                lost.result()
-        with pytest.raises(type(problem)):
-            last.result()
+        told = [type(result.exception()) for result in in_a_row(one, nothing, nothing, nothing)]
+    assert sorted(told, key=repr) == sorted([type(problem), OperationalError, OperationalError], key=repr)
     assert names(one) == []
     write(one, "after", nothing)
     assert names(one) == ["after"]
