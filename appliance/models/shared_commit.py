@@ -13,7 +13,8 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import cast
 
 from sqlalchemy import Engine
@@ -24,6 +25,9 @@ MOST = 32
 LONGEST_S = 0.02
 """So many writers share a commit, and so long after the first began is none more let in."""
 LOOK_S = 0.5
+LOG_BYTES = 16 * 1024 * 1024
+LOG_WAIT_MS, LOG_PAUSE_S = 200, 5.0
+"""From this size on SQLite's log is emptied by force; that waits so long for readers, and is tried so often at most."""
 _BEFORE = "before_this_writer"
 
 
@@ -46,6 +50,8 @@ class SharedCommit:
         self._owner: int | None = None
         self._counting = threading.Lock()
         self._queue = 0
+        self._log = f"{engine.url.database}-wal"
+        self._log_at = float("-inf")
         self._open: _Share | None = None
         """Left by a writer for the next. Only who has the turn looks at it."""
 
@@ -65,6 +71,7 @@ class SharedCommit:
                 self._open = share
             else:
                 self._commit(share)
+                self._shorten_log()
         finally:
             self._owner = None
             self._turn.release()
@@ -130,6 +137,27 @@ class SharedCommit:
                     share.session.close()
             finally:
                 share.is_over.set()
+
+    def _shorten_log(self) -> None:
+        """SQLite begins its log anew when nobody reads from it; readers who always overlap would let it grow for ever.
+
+        While a writer has the turn nothing is added, so who begins to read now needs only what is copied already.
+        """
+        try:
+            is_long = Path(self._log).stat().st_size > LOG_BYTES
+        except OSError:
+            return
+        if not is_long or time.monotonic() < self._log_at:
+            return
+        with suppress(sqlite3.Error, SQLAlchemyError), closing(self._engine.raw_connection()) as pooled:
+            driver = cast("sqlite3.Connection", pooled.driver_connection)
+            usual = driver.execute("PRAGMA busy_timeout").fetchone()[0]
+            driver.execute(f"PRAGMA busy_timeout={LOG_WAIT_MS}")
+            try:
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                driver.execute(f"PRAGMA busy_timeout={usual}")
+        self._log_at = time.monotonic() + LOG_PAUSE_S
 
     def _await(self, share: _Share) -> None:
         while not share.is_over.wait(LOOK_S):

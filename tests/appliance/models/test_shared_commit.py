@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from sqlalchemy import event, select, text
@@ -40,9 +41,39 @@ def write(database: Database, name: str, body: Body) -> None:
         body(session)
 
 
+class Orderly:
+    """A lock that its waiters get in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._is_held = False
+        self.waiting: list[object] = []
+
+    def acquire(self) -> None:
+        me = object()
+        with self._changed:
+            self.waiting.append(me)
+            assert self._changed.wait_for(lambda: not self._is_held and self.waiting[0] is me, 10)
+            self.waiting.remove(me)
+            self._is_held = True
+
+    def release(self) -> None:
+        with self._changed:
+            self._is_held = False
+            self._changed.notify_all()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
 def in_a_row(database: Database, *bodies: Body) -> list[Future[None]]:
     """Writers `1`, `2`, ...: all the later ones queue while the first is in its turn."""
     assert database._shared is not None
+    turn = Orderly()
+    database._shared._turn = turn  # type: ignore[assignment]
     begun, go_on = threading.Event(), threading.Event()
 
     def held(session: Session) -> None:
@@ -56,7 +87,7 @@ def in_a_row(database: Database, *bodies: Body) -> list[Future[None]]:
         for number, body in enumerate(bodies[1:], 2):
             results.append(pool.submit(write, database, str(number), body))
             until = time.monotonic() + 10
-            while database._shared._queue < number - 1:
+            while len(turn.waiting) < number - 1:
                 assert time.monotonic() < until
                 time.sleep(0.001)
         go_on.set()
@@ -244,3 +275,40 @@ def test_a_writer_interrupted_in_the_queue_leaves_nobody_waiting(
     write(one, "1", nothing)
     one._shared._queue = 0
     assert names(one) == ["1"]
+
+
+def log_size(database: Database) -> int:
+    return Path(f"{database.engine.url.database}-wal").stat().st_size
+
+
+def test_a_log_that_became_long_is_emptied(one: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(one, "1", nothing)
+    assert log_size(one) > 0
+    monkeypatch.setattr("appliance.models.shared_commit.LOG_BYTES", 0)
+    write(one, "2", nothing)
+    assert log_size(one) == 0
+    assert names(one) == ["1", "2"]
+
+
+def test_a_reader_who_stays_delays_writers_once_and_not_each_time(
+    one: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def note(connection: sqlite3.Connection, _record: object) -> None:
+        connection.set_trace_callback(lambda sql: tried.append(sql) if "wal_checkpoint" in sql else None)
+
+    monkeypatch.setattr("appliance.models.shared_commit.LOG_BYTES", 0)
+    monkeypatch.setattr("appliance.models.shared_commit.LOG_WAIT_MS", 1)
+    event.listen(one.engine, "connect", note)
+    with one.read() as session:
+        session.scalars(select(Pool.name)).all()
+        for number in range(5):
+            write(one, str(number), nothing)
+    assert len(tried) == 1
+    assert one._shared is not None
+    one._shared._log_at = 0.0
+    write(one, "after", nothing)
+    assert log_size(one) == 0
+    with one.read() as session:
+        assert session.execute(text("PRAGMA busy_timeout")).scalar() == 10000
