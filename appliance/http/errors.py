@@ -131,7 +131,7 @@ def _bmc(error: BmcError) -> Response:
     )
 
 
-def _stale(error: StaleDataError | IntegrityError | OperationalError | InterfaceError) -> Response:
+def _stale(error: StaleDataError | IntegrityError | OperationalError | InterfaceError | InternalError) -> Response:
     log.info("request lost a race request=%s path=%s kind=%s", g.request_id, request.path, type(error).__name__)
     text = "somebody else changed this at the same time"
     why = "two changes met in the database; this one was undone as a whole"
