@@ -51,10 +51,10 @@ def read_value(limit: int = MAX_BODY) -> Any:
 
 
 def _refuse_twice(raw: bytes) -> None:
-    """Raises Invalid when an object names a key twice: whoever reads the request otherwise reads another request.
+    r"""Raises Invalid when an object names a key twice: whoever reads the request otherwise reads another request.
 
     The parser keeps the last of them and tells nobody, so who calls counts colons first: of a key that was dropped one
-    is missing, unless a text hides one (as `\\u003a`) and makes the counts worthless.
+    is missing, unless a text hides one (as `\u003a`) and makes the counts worthless.
     """
 
     def once(pairs: list[tuple[str, Any]]) -> None:

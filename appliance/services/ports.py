@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ScalarSelect, select
 from sqlalchemy.orm import Session, lazyload, load_only, selectinload
 
 from appliance.domain.errors import Conflict, Invalid
@@ -29,6 +29,11 @@ def scoped(project: str | None) -> Any:
         load_only(Portgroup.uuid, Portgroup.name, Portgroup.standalone_ports_supported)
     )
     return belonging.of_nodes(Port, project).options(group)
+
+
+def group_uuid() -> ScalarSelect[str]:
+    """The UUID of a port's group, for a list that is read as rows."""
+    return select(Portgroup.uuid).where(Portgroup.id == Port.portgroup_id).scalar_subquery()
 
 
 def fetch(session: Session, ident: str, *, project: str | None) -> Port:

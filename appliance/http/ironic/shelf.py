@@ -1,5 +1,6 @@
 """What all lists and single things beside the nodes have in common: pages, one, made, changed, gone."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Response
@@ -30,11 +31,21 @@ def listing(
     if key is not None and page.sort_key in kind.attributes:
         versions.require(call.minor, kind.attributes[page.sort_key].since)
     window = paging.Window(limit=page.limit, marker=page.marker, key=key, descending=page.descending)
-    rows = paging.page(session, query, kind.model, window)
-    items = [kind.show(call, row, names) for row in rows]
-    last = rows[-1].uuid if rows else None
+    items, last = _items(session, call, kind, query, names=names, window=window)
     url = f"{call.v1}/{path or kind.path}"
-    return reply(pages.collection(kind.key, items, page, url=url, arguments=call.arguments, last=last))
+    return call.show(pages.collection(kind.key, items, page, url=url, arguments=call.arguments, last=last))
+
+
+def _items(
+    session: Session, call: Call, kind: Kind, query: Select[Any], *, names: Sequence[str], window: paging.Window
+) -> tuple[list[Body], str | None]:
+    """What the page shows, and the UUID of the last of it."""
+    shape = kind.row_shape(names)
+    if shape is None:
+        found = paging.page(session, query, kind.model, window)
+        return [kind.show(call, row, names) for row in found], found[-1].uuid if found else None
+    rows = paging.rows(session, query, shape.of(query, kind.model.uuid), kind.model, window)
+    return [shape.render(row, call.root) for row in rows], rows[-1][-1] if rows else None
 
 
 def one(call: Call, kind: Kind, row: Any, status: int = 200) -> Response:

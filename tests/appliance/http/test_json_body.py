@@ -64,7 +64,8 @@ def test_a_number_is_plain_digits_in_its_range(text):
 @pytest.mark.parametrize(
     "data",
     [
-        b'{"a":1,"a":1}', b'{"x":{"a":1,"b":[{"c":1,"c":2}]}}', b'{"a":{"b":1},"a":"b:"}', b'{"a":"\\u003a","b":1,"b":2}',
+        b'{"a":1,"a":1}', b'{"x":{"a":1,"b":[{"c":1,"c":2}]}}', b'{"a":{"b":1},"a":"b:"}',
+        b'{"a":"\\u003a","b":1,"b":2}',
         b'{"\\u0061":1,"a":2}', b'{"a":"\\u003A:","b":1,"b":2}',
     ],
 )  # fmt: skip
