@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, func, or_, select, true
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
-from appliance.domain.errors import Ambiguous, Conflict, Invalid, NodeLocked, NotFound
+from appliance.domain.errors import Ambiguous, Conflict, Invalid, NodeLocked, NotFound, Taken
 from appliance.domain.lifecycle import DELETABLE, State, Verb, verbs_from
 from appliance.models import event, flow
 from appliance.models import node as node_rows
@@ -125,9 +125,9 @@ def refuse_bmc(session: Session, bmc: BmcAccess, driver: str, *, but_not: int | 
         )
         holder = session.scalars(same.limit(1)).first()
         if holder is not None:
-            raise Conflict(
-                f"the BMC at {bmc.address} port {bmc.udp_port} belongs to node {holder.label} already",
-                why="two nodes cannot share one BMC",
+            raise Taken(
+                f"the BMC at {bmc.address} port {bmc.udp_port} belongs to another node already",
+                why=f"two nodes cannot share one BMC, and it is that of {holder.label}",
                 next_step=f"rackwright node show {holder.label}",
             )
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ScalarSelect, select
 from sqlalchemy.orm import Session, lazyload, load_only, selectinload
 
-from appliance.domain.errors import Conflict, Invalid
+from appliance.domain.errors import Conflict, Invalid, Taken
 from appliance.models import event
 from appliance.models.node import Node, Port, Portgroup
 from appliance.services import belonging, nodes
@@ -96,7 +96,7 @@ def _refuse_taken(session: Session, wish: Mapping[str, Any], *, but_not: int | N
         query = select(Node).join(Port).where(column == value, Port.id != (but_not or 0)).options(lazyload(Node.ports))
         holder = session.scalars(query).first()
         if holder is not None:
-            raise Conflict(f"A port with {said} {value} already exists.", why=f"it is a port of node {holder.label}")
+            raise Taken(f"A port with {said} {value} already exists.", why=f"it is a port of node {holder.label}")
 
 
 def _refuse_unfit(port: Port, node: Node) -> None:
