@@ -79,13 +79,14 @@ def build(config: Config, clock: Clock) -> Control:
     engine = Engine(database, FLOWS, resources, clock=clock, threads=ENGINE_THREADS)
     context = Context(
         state=config.state, config=config, database=database, vault=keys, clock=clock, connect=bmcs.connect,
-        background=background, imports=imports, discovery=_discovery(config), images=store, doctor=Doctor(config, clock).checks,
+        background=background, imports=imports, discovery=_discovery(config), images=store,
+        doctor=Doctor(config, clock).checks,
         ca_fingerprint=tls.ca_fingerprint(config.state), tokens=tokens,
     )  # fmt: skip
     loop = Loop(database, _reconcilers(config, tokens, bmcs, store, clock), owner=_process_name(), clock=clock)
     return Control(
-        config=config, database=database, context=context, engine=engine, loop=loop, background=background, imports=imports,
-        connections=connections, images=store,
+        config=config, database=database, context=context, engine=engine, loop=loop,
+        background=background, imports=imports, connections=connections, images=store,
     )  # fmt: skip
 
 

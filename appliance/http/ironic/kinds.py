@@ -123,8 +123,13 @@ class Kind:
             del wish["uuid"]
         return wish
 
-    def changes(self, row: Any, operations: list[Operation], minor: int) -> dict[str, Any]:
-        """What a patch changes, by the names of the columns. What it removes is read as None."""
+    def changes(
+        self, row: Any, operations: list[Operation], minor: int, *, opened: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """What a patch changes, by the names of the columns. What it removes is read as None.
+
+        opened: attributes whose column is not what they are.
+        """
         may_change = [name for name, one in self.attributes.items() if one.read is not None and not one.is_fixed]
         for operation in operations:
             if operation.field not in may_change:
@@ -133,7 +138,7 @@ class Kind:
                 )
             versions.require(minor, self.attributes[operation.field].since)
         touched = {operation.field for operation in operations}
-        before = {name: self._editable(name)(row) for name in may_change}
+        before = {name: self._editable(name)(row) for name in may_change} | dict(opened or {})
         after = patch.apply(before, operations)
         changes = {}
         for name in may_change:

@@ -14,7 +14,8 @@ from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.kinds import Kind
 from appliance.http.ironic.patch import Operation
 from appliance.http.json_body import read_object, read_value, reply
-from appliance.services import paging
+from appliance.models.columns import new_uuid
+from appliance.services import paging, step_secrets
 
 ESCAPES_SINCE = 98
 
@@ -63,6 +64,20 @@ def made(call: Call, kind: Kind, row: Any) -> Response:
 def wish(call: Call, kind: Kind) -> dict[str, Any]:
     """The request's body as columns of a thing to make."""
     return kind.wish(read_object(), call.minor)
+
+
+def wish_with_steps(call: Call, kind: Kind) -> dict[str, Any]:
+    """As `wish`, of a kind whose steps may hold secrets."""
+    found = wish(call, kind)
+    found["uuid"] = found.get("uuid") or new_uuid()
+    return found | step_secrets.columns(call.context.vault, found["uuid"], found["steps"])
+
+
+def changes_with_steps(call: Call, kind: Kind, row: Any, operations: list[Operation]) -> dict[str, Any]:
+    """What a patch changes: it works on the steps as they were given, so that no mask comes back as a value."""
+    vault = call.context.vault
+    changes = kind.changes(row, operations, call.minor, opened={"steps": step_secrets.opened(vault, row)})
+    return changes | step_secrets.columns(vault, row.uuid, changes["steps"]) if "steps" in changes else changes
 
 
 def operations(call: Call) -> list[Operation]:
