@@ -112,14 +112,19 @@ def body(code: str, message: str, *, why: str = "", next_step: str = "") -> dict
 
 def _refusal(error: errors.RackwrightError) -> Response:
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    why, next_step = (error.why, error.next_step) if _may_know(error) else ("", "")
     response = _say(
-        Refusal(
-            status=status, code=error.code, message=error.message, why=error.why, next_step=error.next_step, cause=error
-        )
+        Refusal(status=status, code=error.code, message=error.message, why=why, next_step=next_step, cause=error)
     )
     if status == 401:
         response.headers.setdefault("WWW-Authenticate", "Bearer")
     return response
+
+
+def _may_know(error: errors.RackwrightError) -> bool:
+    """Whose a thing is that somebody else has, is for those who see everything."""
+    actor = g.get("actor")
+    return not isinstance(error, errors.Taken) or (actor is not None and actor.is_site_wide)
 
 
 def _bmc(error: BmcError) -> Response:

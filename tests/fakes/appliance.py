@@ -36,7 +36,7 @@ class Appliance:
         self.tokens = identity.Tokens(database, self.vault, self.clock, identity.Policy())
         self.context = Context(
             state=state, config=Config(state=state), database=database, vault=self.vault, clock=self.clock,
-            connect=self.connect, background=ThreadPoolExecutor(1),
+            connect=self.connect, background=ThreadPoolExecutor(1), imports=ThreadPoolExecutor(1),
             discovery=Policy(discovery=Discovery.ENROLL, in_band_bmc=True),
             images=self.images, doctor=lambda _session: [], ca_fingerprint="ab" * 32, tokens=self.tokens,
         )  # fmt: skip
@@ -82,8 +82,10 @@ class Appliance:
 
     def settle(self) -> None:
         """Wait until what was sent to the background is done."""
-        self.context.background.submit(lambda: None).result(timeout=30)
+        for pool in (self.context.background, self.context.imports):
+            pool.submit(lambda: None).result(timeout=30)
 
     def close(self) -> None:
         self.context.background.shutdown()
+        self.context.imports.shutdown()
         self.connections.close()
