@@ -15,7 +15,8 @@ from appliance.models.identity import DEFAULT_DOMAIN, Project, User
 from appliance.services import identity
 from appliance.services.discovery import Policy
 from appliance.services.identity import bootstrap, grants, passwords, projects, roles, users
-from appliance.services.identity.sign_in import ByPassword, Wanted, Who, authenticate
+from appliance.services.identity.proving import ByPassword, Who
+from appliance.services.identity.sign_in import Wanted, authenticate
 from appliance.services.image_store import ImageStore
 from bmc.registry import Connections
 from bmc.types import BmcTarget
@@ -33,7 +34,7 @@ class Appliance:
         self.images = ImageStore(
             state / "images", database=database, vault=self.vault, pack=self._pack, fetch=None, clock=self.clock
         )
-        self.tokens = identity.Tokens(database, self.vault, self.clock, identity.Policy())
+        self.tokens = identity.Tokens(database, self.vault, self.clock, identity.Policy(), state=state)
         self.context = Context(
             state=state, config=Config(state=state), database=database, vault=self.vault, clock=self.clock,
             connect=self.connect, background=ThreadPoolExecutor(1), imports=ThreadPoolExecutor(1),
