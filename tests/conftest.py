@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import settings
 from sqlalchemy import URL, Engine, event, make_url
 
 import appliance.models
 from appliance.models.database import Base, Database, make_engine
+from appliance.services.identity import passwords
 from tests.fakes import postgres_server as postgres
 from tests.fakes.clock import FakeClock
 
@@ -137,6 +139,16 @@ class Databases:
             postgres.execute(self._server, f"CREATE DATABASE {_TEMPLATE}")
             create_schema(postgres.url(self._server, _TEMPLATE))
         return self._server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_hashes() -> Iterator[None]:
+    """The real cost of a password matters to one test (of logging in); the rest need not wait for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        passwords.nobody.cache_clear()
+        yield
+    passwords.nobody.cache_clear()
 
 
 @pytest.fixture(scope="session")

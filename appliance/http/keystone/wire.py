@@ -78,11 +78,10 @@ def install(app: Flask, context: Context, routes: Sequence[Route]) -> None:
 
 
 def _runner(context: Context, route: Route) -> Callable[..., Response]:
-    open_transaction = context.database.read if route.method == "GET" else context.database.write
-
     def run(**path: str) -> Response:
         caller = known_caller(context)
         prepared = route.prepare(context, caller) if route.prepare else None
+        open_transaction = context.database.read if route.method == "GET" else context.database.write
         with open_transaction() as session:
             ask = Ask(context=context, caller=caller, session=session, prepared=prepared)
             response = route.view(ask, **path)
