@@ -88,8 +88,6 @@ def install(app: Flask, context: Context, routes: Sequence[Route]) -> None:
 
 
 def _runner(context: Context, route: Route) -> Callable[..., Response]:
-    open_transaction = context.database.read if route.method == "GET" else context.database.write
-
     def run(**path: str) -> Response:
         caller = known_caller(context)
         prepared = None
@@ -97,6 +95,7 @@ def _runner(context: Context, route: Route) -> Callable[..., Response]:
             with context.database.read() as session:
                 route.before.may(Ask(context=context, caller=caller, session=session), **path)
             prepared = route.before.work(context)
+        open_transaction = context.database.read if route.method == "GET" else context.database.write
         with open_transaction() as session:
             ask = Ask(context=context, caller=caller, session=session, prepared=prepared)
             response = route.view(ask, **path)

@@ -244,6 +244,7 @@ def test_an_unknown_name_takes_as_long_as_a_wrong_password(database: Database, m
 
     cost("nobody")
     assert 0.5 < cost("nobody") / cost("known") < 2
+    passwords.nobody.cache_clear()
 
 
 @pytest.mark.parametrize("password", ["", "short", "x" * 4097])
