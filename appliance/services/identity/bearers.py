@@ -191,7 +191,7 @@ def seen_as(session: Session, user: User, scope: token.Scope) -> tuple[Actor, li
         held = rights.on_domain(session, user, scope.id)
     elif scope.kind == "project":
         project = session.get(Project, scope.id)
-        if project is None or not _is_open(session, project):
+        if project is None or not is_open(session, project):
             raise TokenRefused
         held = rights.on_project(session, user, project)
         is_admin_project = rights.is_admin_project(project)
@@ -205,7 +205,8 @@ def seen_as(session: Session, user: User, scope: token.Scope) -> tuple[Actor, li
     return actor, held
 
 
-def _is_open(session: Session, project: Project) -> bool:
+def is_open(session: Session, project: Project) -> bool:
+    """Neither the project nor its domain is disabled."""
     domain = session.get(Domain, project.domain_id)
     return project.is_enabled and domain is not None and domain.is_enabled
 

@@ -228,12 +228,12 @@ def _prove_credential(tokens: Tokens, proof: ByCredential, source: str) -> Prove
             credential = _find_credential(session, proof)
             user = session.get(User, credential.user_id) if credential is not None else None
         is_right = verify(credential.secret_hash if credential else None, proof.secret)
-    if credential is None or user is None:
-        log.info("login refused source=%s credential=unknown", source)
-        raise LoginRefused
-    is_plain = not credential.failed_logins and credential.locked_until is None
-    if not (is_right and is_plain) and not _admitted(tokens, credential.id, now, is_right=is_right):
-        log.info("login refused source=%s credential=%s", source, credential.id)
+    known_id = credential.id if credential is not None else ""
+    is_plain = credential is not None and not credential.failed_logins and credential.locked_until is None
+    if not (is_right and is_plain):
+        is_right = _admitted(tokens, known_id, now, is_right=is_right)
+    if credential is None or user is None or not is_right:
+        log.info("login refused source=%s credential=%s", source, known_id or "unknown")
         raise LoginRefused
     return Proved(
         user_id=user.id, generation=user.generation, method="application_credential", credential_id=credential.id
