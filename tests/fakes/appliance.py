@@ -19,7 +19,8 @@ from appliance.models.identity import DEFAULT_DOMAIN, Project, User
 from appliance.services import identity
 from appliance.services.discovery import Policy
 from appliance.services.identity import bootstrap, grants, passwords, projects, roles, users
-from appliance.services.identity.sign_in import ByPassword, Wanted, Who, authenticate
+from appliance.services.identity.proving import ByPassword, Who
+from appliance.services.identity.sign_in import Wanted, authenticate
 from appliance.services.image_store import ImageStore
 from bmc.registry import Connections
 from bmc.types import BmcTarget
@@ -39,10 +40,10 @@ class Appliance:
         self.images = ImageStore(
             state / "images", database=database, vault=self.vault, pack=self._pack, fetch=None, clock=self.clock
         )
-        self.tokens = identity.Tokens(database, self.vault, self.clock, identity.Policy())
+        self.tokens = identity.Tokens(database, self.vault, self.clock, identity.Policy(), state=state)
         self.context = Context(
             state=state, config=Config(state=state), database=database, vault=self.vault, clock=self.clock,
-            connect=self.connect, background=ThreadPoolExecutor(1),
+            connect=self.connect, background=ThreadPoolExecutor(1), imports=ThreadPoolExecutor(1),
             discovery=Policy(discovery=Discovery.ENROLL, in_band_bmc=True),
             images=self.images, doctor=lambda _session: [], ca_fingerprint="ab" * 32, tokens=self.tokens,
         )  # fmt: skip
@@ -102,8 +103,10 @@ class Appliance:
 
     def settle(self) -> None:
         """Wait until what was sent to the background is done."""
-        self.context.background.submit(lambda: None).result(timeout=30)
+        for pool in (self.context.background, self.context.imports):
+            pool.submit(lambda: None).result(timeout=30)
 
     def close(self) -> None:
         self.context.background.shutdown()
+        self.context.imports.shutdown()
         self.connections.close()
