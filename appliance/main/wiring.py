@@ -72,15 +72,15 @@ def build(config: Config, clock: Clock) -> Control:
         config.places.images, database=database, vault=keys, pack=pack_image, fetch=fetcher(limits),
         check=checker(limits), clock=clock, name=f"{socket.gethostname()}:{config.state}",
     )  # fmt: skip
-    tokens = identity.Tokens(database, keys, clock, _login_policy(config))
+    tokens = identity.Tokens(database, keys, clock, _login_policy(config), state=config.state)
+    doctor = Doctor(config, clock, tokens.policy.passwords)
     background = Background(BACKGROUND_THREADS)
     imports = Background(IMPORT_THREADS)
     resources = _resources(config, store, bmcs, clock, database=database)
     engine = Engine(database, FLOWS, resources, clock=clock, threads=ENGINE_THREADS)
     context = Context(
         state=config.state, config=config, database=database, vault=keys, clock=clock, connect=bmcs.connect,
-        background=background, imports=imports, discovery=_discovery(config), images=store,
-        doctor=Doctor(config, clock).checks,
+        background=background, imports=imports, discovery=_discovery(config), images=store, doctor=doctor.checks,
         ca_fingerprint=tls.ca_fingerprint(config.state), tokens=tokens,
     )  # fmt: skip
     loop = Loop(database, _reconcilers(config, tokens, bmcs, store, clock), owner=_process_name(), clock=clock)

@@ -11,7 +11,6 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import text
 
-from appliance.http.app import operator_app
 from appliance.main.packing import checker
 from appliance.models.database import Base
 from images import fetch
@@ -39,7 +38,7 @@ class Field:
     """Requests of an admin to the whole app, and all that it answered."""
 
     def __init__(self, appliance):
-        self.app = operator_app(appliance.context)
+        self.app = appliance.operators()
         self.client, self.token = self.app.test_client(), appliance.token()
         self.planted, self.answers = {}, []
 
