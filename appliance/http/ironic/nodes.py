@@ -53,15 +53,21 @@ def routes() -> list[Route]:
 
 
 def _list(call: Call) -> Response:
-    page = pages.parse(call.arguments, call.minor, sortable=SORTABLE)
+    page = _parse(call)
     return _page(call, page, _chosen(call, page.fields, detail=bool(page.detail)), "nodes")
 
 
 def _detail(call: Call) -> Response:
-    page = pages.parse(call.arguments, call.minor, sortable=SORTABLE)
+    page = _parse(call)
     if page.fields is not None:
         raise BadRequest("Can't fetch a subset of fields with 'detail' set")
     return _page(call, page, node_fields.whole(call.minor), "nodes/detail")
+
+
+def _parse(call: Call) -> pages.Page:
+    page = pages.parse(call.arguments, call.minor, sortable=SORTABLE)
+    versions.require(call.minor, node_fields.SINCE.get(page.sort_key, 1))
+    return page
 
 
 def _chosen(call: Call, wanted: str | None, *, detail: bool) -> Shape:
@@ -73,7 +79,7 @@ def _chosen(call: Call, wanted: str | None, *, detail: bool) -> Shape:
 
 def of_chassis(call: Call, uuid: str, *, is_detail: bool) -> Response:
     """The list, of one chassis."""
-    page = pages.parse(call.arguments, call.minor, sortable=SORTABLE)
+    page = _parse(call)
     shape = node_fields.whole(call.minor) if is_detail else _chosen(call, page.fields, detail=bool(page.detail))
     path = f"chassis/{uuid}/nodes" + ("/detail" if is_detail else "")
     return _page(call, page, shape, path, replace(_filter(call), chassis_uuid=uuid))

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from appliance.http.ironic import versions
 from appliance.http.ironic.errors import BadRequest
 
 MOST = 1000
@@ -29,10 +28,10 @@ class Page:
 def parse(
     arguments: Mapping[str, str], minor: int, *, sortable: frozenset[str], detail_since: int = DETAIL_SINCE
 ) -> Page:
-    """Raises BadRequest or NotAcceptable. sortable: attributes that may be a sort_key."""
+    """Raises BadRequest. sortable: attributes that may be a sort_key."""
     fields, detail = arguments.get("fields"), boolean(arguments, "detail")
-    if detail is not None:
-        versions.require(minor, detail_since)
+    if detail is not None and minor < detail_since:
+        raise BadRequest(f"Invalid query parameter ?detail={detail} received.")
     if detail and fields is not None:
         raise BadRequest("Can't fetch a subset of fields with 'detail' set")
     key = arguments.get("sort_key") or "id"
