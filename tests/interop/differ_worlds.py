@@ -79,7 +79,14 @@ class World:
     """origin: what links begin with. database: a file of SQLite; table: where the nodes are in there."""
 
     def __init__(
-        self, name: str, url: str, *, database: Path, table: str, headers: Mapping[str, str] | None = None, ca: str | None = None
+        self,
+        name: str,
+        url: str,
+        *,
+        database: Path,
+        table: str,
+        headers: Mapping[str, str] | None = None,
+        ca: str | None = None,
     ) -> None:
         where = urlsplit(url)
         self.name, self.origin = name, url
@@ -159,7 +166,9 @@ def ironic(folder: Path) -> Iterator[World]:
     """Ironic as the speed is measured against it: fake hardware, no authentication."""
     with ironic_server.running(bench_api_ironic.BUILDS, folder) as it:
         scope = {"OpenStack-System-Scope": "all", "X-Roles": "admin"}  # without: a project's, who may own little
-        world = World("ironic", it.target.url, database=folder / "ironic" / "ironic.sqlite", table="nodes", headers=scope)
+        world = World(
+            "ironic", it.target.url, database=folder / "ironic" / "ironic.sqlite", table="nodes", headers=scope
+        )
         try:
             yield world
         finally:

@@ -16,6 +16,7 @@ from appliance.http.errors import Refusal
 from appliance.http.ironic import versions
 from appliance.http.ironic.versions import NoSuchVersion, NotAcceptable
 from appliance.http.json_body import reply
+from appliance.services.allocations import InUse
 from appliance.services.lifecycle import InMaintenance
 from bmc.errors import Unsupported
 
@@ -42,6 +43,7 @@ _STATUS: dict[type[Exception], int] = {
     IllegalMove: 400,
     InMaintenance: 400,
     Unsupported: 400,
+    InUse: 409,
 }
 
 
@@ -79,7 +81,7 @@ def _unauthenticated() -> Response:
 def sign(response: Response) -> None:
     """What every answer below `/baremetal` carries: the range of versions, the one spoken, the request's id."""
     headers = response.headers
-    if response.status_code in _EMPTY and not response.response:
+    if response.status_code in _EMPTY and not response.get_data():
         headers.pop("Content-Type", None)
     request_id = g.get("request_id", "")
     # Added, not set: nobody else gives these, and to look for each among the others costs more than to make the answer.

@@ -13,7 +13,7 @@ from appliance.http.ironic.call import Call, Route
 from appliance.http.ironic.errors import BadRequest, PreconditionFailed
 from appliance.http.ironic.node_fields import FIELDS, Shape
 from appliance.http.json_body import nothing, read_object
-from appliance.services import node_enrolment, node_reading, nodes
+from appliance.services import chassis, node_enrolment, node_reading, nodes
 from appliance.services.node_reading import Filter
 
 ENROLL_SINCE = 11
@@ -89,6 +89,8 @@ def _page(call: Call, page: pages.Page, shape: Shape, path: str, wanted: Filter 
     wanted = wanted or _filter(call)
     project = wanted.visible_to
     with call.context.database.read() as session:
+        if wanted.chassis_uuid is not None:
+            chassis.fetch(session, wanted.chassis_uuid)
         rows = node_reading.listing(
             session, shape.statement, wanted, sort=_sort(page.sort_key), descending=page.descending, limit=page.limit,
             marker=page.marker,
@@ -142,7 +144,7 @@ def _check(arguments: Mapping[str, str]) -> None:
 
 def _show(call: Call, ident: str) -> Response:
     wanted = call.arguments.get("fields")
-    pages.only(call.arguments, frozenset())
+    pages.fields_only(call.arguments)
     shape = _chosen(call, wanted, detail=True)
     with call.context.database.glance() as session:
         row = node_access.row(session, call, shape, ident)

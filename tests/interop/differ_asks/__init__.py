@@ -15,6 +15,7 @@ def every() -> dict[str, Steps]:
         "nodes read": nodes.reads(),
         "nodes lists": fleets.steps(),
         "nodes patch": patches.steps(),
+        "patch in states": patches.states(),
         "nodes parts": parts.steps(),
         "ports": shelves.ports(),
         "portgroups": shelves.portgroups(),

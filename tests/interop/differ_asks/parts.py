@@ -64,7 +64,8 @@ POSTS: tuple[tuple[str, tuple[object, ...]], ...] = (
     ("traits", ({"traits": []},)),
 )  # fmt: skip
 DELETES = (
-    "traits/CUSTOM_A", "traits/CUSTOM_A", "traits/x", "traits", "vifs/v1", "vifs/v1", "vifs/no-such", "vifs/a b", "vifs",
+    "traits/CUSTOM_A", "traits/CUSTOM_A", "traits/x", "traits", "vifs/v1", "vifs/v1", "vifs/no-such", "vifs/a b",
+    "vifs",
     "maintenance", "maintenance", "vmedia", "vmedia?device_types=cdrom", "vmedia?device_types=x", "allocation", "bios",
     "states", "inventory", "history",
 )  # fmt: skip
@@ -81,6 +82,11 @@ def steps() -> Iterator[Ask]:
         yield get(f"/v1/nodes/part/{path}")
         yield get(f"/v1/nodes/no-such/{path}")
         yield get(f"/v1/nodes/{ABSENT}/{path}")
+    yield from _writes()
+    yield from _others()
+
+
+def _writes() -> Iterator[Ask]:
     for path, bodies in WRITES:
         for body in bodies:
             yield put(f"/v1/nodes/<part>/{path}", body)
@@ -94,6 +100,9 @@ def steps() -> Iterator[Ask]:
         for version in VERSIONS:
             yield post(f"/v1/nodes/<part>/{path}", bodies[0], version)
         yield post(f"/v1/nodes/no-such/{path}", bodies[0])
+
+
+def _others() -> Iterator[Ask]:
     yield put("/v1/nodes/<part>/traits", {"traits": ["CUSTOM_B", "CUSTOM_A"]})
     for path in ("traits", "", "states", "vifs", "validate", "management/boot_device", "history"):
         yield get(f"/v1/nodes/<part>/{path}".rstrip("/"))

@@ -33,29 +33,72 @@ FORMS: tuple[Any, ...] = (
     [{"op": "remove", "path": "/name", "value": "x"}],
 )  # fmt: skip
 INSIDE = (
-    [add("/extra/a", 1)], [add("/extra/a/b", 1)], [remove("/extra/nothing")], [replace("/extra/nothing", 1)],
-    [add("/extra/list", [1, 2]), add("/extra/list/-", 3)], [add("/extra/list", [1]), add("/extra/list/5", 3)],
-    [add("/extra/list", [1]), remove("/extra/list/0")], [add("/extra/list", [1]), add("/extra/list/x", 0)],
-    [replace("/extra/k", {"deep": {"er": 1}})], [remove("/extra/k")], [remove("/extra")], [replace("/extra", {})],
-    [replace("/extra", "x")], [add("/extra/a~1b", 1)], [add("/extra/a~0b", 1)], [add("/properties/cpus", "8")],
-    [add("/properties/cpus", "x")], [add("/properties/capabilities", 5)], [remove("/properties/cpus")],
-    [add("/driver_info/password", "secret")], [replace("/driver_info/password", "******")],
-    [remove("/driver_info/nothing")], [add("/instance_info/image_source", "http://h/i")],
-    [add("/instance_info/display_name", "web")], [replace("/extra/k", "v"), replace("/extra/nothing", "v")],
-    [remove("/name"), add("/name", "again")], [replace("/name", "a"), replace("/name", "b")],
+    [add("/extra/a", 1)],
+    [add("/extra/a/b", 1)],
+    [remove("/extra/nothing")],
+    [replace("/extra/nothing", 1)],
+    [add("/extra/list", [1, 2]), add("/extra/list/-", 3)],
+    [add("/extra/list", [1]), add("/extra/list/5", 3)],
+    [add("/extra/list", [1]), remove("/extra/list/0")],
+    [add("/extra/list", [1]), add("/extra/list/x", 0)],
+    [replace("/extra/k", {"deep": {"er": 1}})],
+    [remove("/extra/k")],
+    [remove("/extra")],
+    [replace("/extra", {})],
+    [replace("/extra", "x")],
+    [add("/extra/a~1b", 1)],
+    [add("/extra/a~0b", 1)],
+    [add("/properties/cpus", "8")],
+    [add("/properties/cpus", "x")],
+    [add("/properties/capabilities", 5)],
+    [remove("/properties/cpus")],
+    [add("/driver_info/password", "secret")],
+    [replace("/driver_info/password", "******")],
+    [remove("/driver_info/nothing")],
+    [add("/instance_info/image_source", "http://h/i")],
+    [add("/instance_info/display_name", "web")],
+    [replace("/extra/k", "v"), replace("/extra/nothing", "v")],
+    [remove("/name"), add("/name", "again")],
+    [replace("/name", "a"), replace("/name", "b")],
 )
 ROOT = (
-    [replace("/driver", "no-such")], [replace("/driver", FAKE)], [remove("/driver")], [replace("/driver", None)],
-    [replace("/name", "taken")], [replace("/name", "")], [replace("/name", "a b")], [replace("/name", "detail")],
-    [replace("/uuid", ABSENT)], [remove("/uuid")], [replace("/chassis_uuid", ABSENT)], [remove("/chassis_uuid")],
-    [replace("/deploy_interface", "no-such")], [remove("/deploy_interface")], [replace("/boot_interface", None)],
-    [replace("/parent_node", "<patched>")], [replace("/parent_node", ABSENT)], [replace("/conductor_group", "x")],
-    [remove("/conductor_group")], [remove("/properties")], [remove("/driver_info")], [remove("/instance_info")],
-    [remove("/maintenance")], [remove("/protected")], [remove("/retired")], [replace("/protected", True)],
-    [replace("/protected_reason", "x")], [replace("/protected", True), replace("/protected_reason", "x")],
-    [replace("/retired", True)], [replace("/retired_reason", "x")], [remove("/automated_clean")],
-    [replace("/network_data", {"links": []})], [add("/colour", 1)], [add("/traits/-", "CUSTOM_A")],
-    [replace("/states", "x")], [replace("/links", [])], [replace("/instance_uuid", "x")],
+    [replace("/driver", "no-such")],
+    [replace("/driver", FAKE)],
+    [remove("/driver")],
+    [replace("/driver", None)],
+    [replace("/name", "taken")],
+    [replace("/name", "")],
+    [replace("/name", "a b")],
+    [replace("/name", "detail")],
+    [replace("/uuid", ABSENT)],
+    [remove("/uuid")],
+    [replace("/chassis_uuid", ABSENT)],
+    [remove("/chassis_uuid")],
+    [replace("/deploy_interface", "no-such")],
+    [remove("/deploy_interface")],
+    [replace("/boot_interface", None)],
+    [replace("/parent_node", "<patched>")],
+    [replace("/parent_node", ABSENT)],
+    [replace("/conductor_group", "x")],
+    [remove("/conductor_group")],
+    [remove("/properties")],
+    [remove("/driver_info")],
+    [remove("/instance_info")],
+    [remove("/maintenance")],
+    [remove("/protected")],
+    [remove("/retired")],
+    [replace("/protected", True)],
+    [replace("/protected_reason", "x")],
+    [replace("/protected", True), replace("/protected_reason", "x")],
+    [replace("/retired", True)],
+    [replace("/retired_reason", "x")],
+    [remove("/automated_clean")],
+    [replace("/network_data", {"links": []})],
+    [add("/colour", 1)],
+    [add("/traits/-", "CUSTOM_A")],
+    [replace("/states", "x")],
+    [replace("/links", [])],
+    [replace("/instance_uuid", "x")],
 )
 
 
@@ -69,9 +112,9 @@ def steps() -> Iterator[Ask | Force]:
     for name in (*WRITABLE, *READ_ONLY):
         yield from _one([remove(f"/{name}")])
         yield from _one([add(f"/{name}/x", 1)])
-        for odd in ODD:
+        for odd in ODD if name in WRITABLE else ("x",):
             yield from _one([replace(f"/{name}", odd)])
-    for version in VERSIONS:
+    for version in VERSIONS[::3]:
         for name, value in GOOD.items():
             yield from _one([replace(f"/{name}", value)], version)
             yield from _one([remove(f"/{name}")], version)
@@ -79,7 +122,6 @@ def steps() -> Iterator[Ask | Force]:
     for ident in ("no-such", ABSENT, "a b", "taken"):
         yield patch(f"/v1/nodes/{ident}", [replace("/extra", {})])
         yield patch(f"/v1/nodes/{ident}", [replace("/extra", {})], "1.1")
-    yield from _states()
 
 
 def _one(operations: Any, version: str = "1.110") -> Iterator[Ask]:
@@ -98,7 +140,7 @@ def _reset() -> Iterator[Ask]:
                 yield delete("/v1/nodes/<patched>")
 
 
-def _states() -> Iterator[Ask | Force]:
+def states() -> Iterator[Ask | Force]:
     """What may be changed depends on where the node is."""
     operations = (
         [replace("/name", "moved")], [remove("/name")], [replace("/driver", FAKE)], [replace("/resource_class", "x")],

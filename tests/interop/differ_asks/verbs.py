@@ -11,7 +11,7 @@ HOLD = {"step": "hold"}
 TARGETS: dict[str, dict[str, Any]] = {
     "active": {}, "deploy": {}, "deleted": {}, "undeploy": {}, "rebuild": {}, "manage": {}, "provide": {},
     "inspect": {}, "abort": {}, "adopt": {}, "unrescue": {}, "unhold": {},
-    "clean": {"clean_steps": [HOLD]}, "service": {"service_steps": [HOLD]}, "rescue": {"rescue_password": "pw"},
+    "clean": {"clean_steps": [STEP]}, "service": {"service_steps": [STEP]}, "rescue": {"rescue_password": "pw"},
 }  # fmt: skip
 STATES = (
     "enroll", "verifying", "manageable", "available", "active", "deploying", "wait call-back", "deploy hold",
@@ -54,9 +54,12 @@ def _bodies() -> Iterator[Ask | Force | Settle]:
         {"meta_data": {}, "user_data": "x", "network_data": {}, "vendor_data": {}}, {"meta_data": "x"},
     )  # fmt: skip
     steps: tuple[Any, ...] = (
-        [], {}, "x", [{}], [STEP], [{**STEP, "priority": 5}], [{**STEP, "x": 1}], [{"step": "x"}], [{"interface": "deploy"}],
-        [{"interface": "x", "step": "x"}], [{**STEP, "args": "x"}], [{**STEP, "args": {"a": 1}}], [HOLD], [{"step": "wait"}],
-        [{"step": "power_on"}], [{"step": "reboot"}], [{**HOLD, "interface": "deploy"}], [{"step": 5, "interface": "deploy"}],
+        [], {}, "x", [{}], [STEP], [{**STEP, "priority": 5}], [{**STEP, "x": 1}], [{"step": "x"}],
+            [{"interface": "deploy"}],
+        [{"interface": "x", "step": "x"}], [{**STEP, "args": "x"}], [{**STEP, "args": {"a": 1}}], [HOLD],
+            [{"step": "wait"}],
+        [{"step": "power_on"}], [{"step": "reboot"}], [{**HOLD, "interface": "deploy"}], [{"step": 5,
+            "interface": "deploy"}],
         [{**STEP, "execute_on_child_nodes": True}], [{**STEP, "execute_on_child_nodes": "x"}], 5, None,
     )  # fmt: skip
     sent: list[tuple[str, str, dict[str, Any]]] = []
@@ -84,7 +87,8 @@ def _bodies() -> Iterator[Ask | Force | Settle]:
     for version in VERSIONS:
         for state, target, more in (
             ("available", "active", {"configdrive": {"meta_data": {}}}), ("active", "rebuild", {"configdrive": "aGk="}),
-            ("available", "active", {"configdrive": {"vendor_data": {}}}), ("manageable", "clean", {"clean_steps": [STEP]}),
+            ("available", "active", {"configdrive": {"vendor_data": {}}}), ("manageable", "clean",
+                {"clean_steps": [STEP]}),
             ("available", "active", {"deploy_steps": [{**STEP, "priority": 5}]}),
         ):  # fmt: skip
             yield node("tried")
@@ -110,7 +114,8 @@ def matrix() -> Iterator[Ask | Force]:
             yield to("judged", target, **more)
         for target, version in (("abort", "1.40"), ("abort", "1.109"), ("manage", "1.3"), ("inspect", "1.5"),
                                 ("clean", "1.14"), ("adopt", "1.16"), ("rescue", "1.37"), ("unhold", "1.84"),
-                                ("service", "1.86"), ("deploy", "1.72"), ("undeploy", "1.72"), ("abort", "1.12")):  # fmt: skip
+                                ("service", "1.86"), ("deploy", "1.72"), ("undeploy", "1.72"), ("abort",
+                                    "1.12")):  # fmt: skip
             yield node("judged")
             yield Force(node="judged", state=state)
             yield to("judged", target, version, **TARGETS[target])
