@@ -146,8 +146,8 @@ def _show(call: Call, ident: str) -> Response:
     wanted = call.arguments.get("fields")
     pages.fields_only(call.arguments)
     shape = _chosen(call, wanted, detail=True)
-    with call.context.database.glance() as session:
-        row = node_access.row(session, call, shape, ident)
+    with call.context.database.glance() as connection:
+        row = node_access.row(connection, call, shape, ident)
     response = call.show(shape.render(row, call.root, project=policy.project_of(call.actor)))
     response.headers["ETag"] = f'"{row.version}"'
     return response
@@ -190,6 +190,7 @@ def _may_create(call: Call, body: Mapping[str, Any]) -> str | None:
 
 
 def _patch(call: Call, ident: str) -> Response:
+    pages.nothing_but(call.arguments, frozenset({"reset_interfaces"}))
     reset = pages.boolean(call.arguments, "reset_interfaces")
     if reset is not None:
         call.require(45)
