@@ -125,7 +125,8 @@ def _filter(call: Call) -> Filter:
     _check(arguments)
     if "driver" in arguments:
         values["driver"] = hardware.to_ours(arguments["driver"]) or ""
-    values["none_at_all"] = arguments.get("conductor", node_fields.HOST) != node_fields.HOST
+    values["conductor"] = arguments.get("conductor", "")[:255] or None
+    values["usual_conductor"] = node_fields.HOST
     values["parent_uuid"] = arguments.get("parent_node")
     values["has_children"] = bool(pages.boolean(arguments, "include_children"))
     return Filter(**values, visible_to=policy.project_of(call.actor))

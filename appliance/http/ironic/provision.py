@@ -18,7 +18,7 @@ from appliance.http.ironic.states import accepted
 from appliance.http.json_body import read_object
 from appliance.models import flow
 from appliance.models.node import Node
-from appliance.services import deploy_templates, deployment, images, lifecycle, runbooks, step_secrets
+from appliance.services import conductors, deploy_templates, deployment, images, lifecycle, runbooks, step_secrets
 
 MOST_BYTES = 64 * 1024 * 1024
 """A config-drive comes whole in the request."""
@@ -113,9 +113,9 @@ def _refuse_state(session: Session, call: Call, node: Node, verb: Verb, target: 
         return
     work = flow.active_for(session, node.id)
     if work is not None and work.owner is not None:
+        host = conductors.of_worker(session, work.owner) or node_fields.HOST
         raise NodeLocked(
-            f"Node {node.uuid} is locked by host {node_fields.HOST}, please retry after the current operation is "
-            "completed.",
+            f"Node {node.uuid} is locked by host {host}, please retry after the current operation is completed.",
             why=f"it is held by {work.kind}",
         )
     raise BadRequest(
