@@ -44,6 +44,7 @@ KIND = Kind(
         "internal_info": Attribute(),
         "physical_network": Attribute(since=102, read=readers.text(64, least=1)),
         "category": Attribute(since=103, read=readers.text(80)),
+        "dynamic_portgroup": Attribute(since=111, get=lambda _row: False),  # people make them all; we never do
         "ports": Attribute(since=_OF_NODES_SINCE),
     },
     sortable={
