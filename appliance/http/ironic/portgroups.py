@@ -3,7 +3,7 @@
 from typing import Any
 
 from flask import Response
-from sqlalchemy import Select
+from sqlalchemy import Select, false
 from sqlalchemy.orm import Session
 
 from appliance.http.ironic import pages, policy, readers, shelf
@@ -13,7 +13,7 @@ from appliance.http.ironic.kinds import Attribute, Kind
 from appliance.http.ironic.node_reference import child_list, node_of, node_to_hang_on
 from appliance.http.ironic.ports import by_place
 from appliance.http.json_body import nothing
-from appliance.models.node import Portgroup
+from appliance.models.node import Node, Portgroup
 from appliance.services import portgroups
 
 SINCE = 23
@@ -52,7 +52,7 @@ KIND = Kind(
         "created_at": Portgroup.created_at, "updated_at": Portgroup.updated_at, "mode": Portgroup.mode,
         "standalone_ports_supported": Portgroup.standalone_ports_supported,
     },
-    links=("ports",),
+    links=("ports",), elsewhere={"node_uuid": Node.__table__.c.uuid, "dynamic_portgroup": false()},
 )  # fmt: skip
 
 

@@ -59,6 +59,7 @@ KIND = Kind(
         "is_smartnic": Port.is_smartnic, "name": Port.name, "description": Port.description, "vendor": Port.vendor,
         "category": Port.category, "available_for_dynamic_portgroup": Port.may_be_bonded,
     },
+    elsewhere={"node_uuid": Node.__table__.c.uuid, "portgroup_uuid": ports.group_uuid()},
 )  # fmt: skip
 
 

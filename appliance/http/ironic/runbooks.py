@@ -23,10 +23,6 @@ _TRAITS = "/runbooks/<ident>/traits"
 _ADMIN = Rule(system=Role.MEMBER, owner=Role.MANAGER)
 
 
-def _steps(row: Any) -> Any:
-    return [{**step, "args": secrets_masked.hidden(step["args"])} for step in row.steps]
-
-
 def _read_steps(name: str, value: Any) -> Any:
     secrets_masked.refuse_masks(name, value)
     return readers.checked(step_input.runbook_steps)(name, value)
@@ -50,7 +46,7 @@ KIND = Kind(
         "uuid": Attribute(read=readers.uuid, is_fixed=True),
         "name": Attribute(read=_read_name),
         "description": Attribute(since=TRAITS_SINCE, read=readers.text(255)),
-        "steps": Attribute(read=_read_steps, get=_steps, is_masked=True),
+        "steps": Attribute(read=_read_steps),
         "disable_ramdisk": Attribute(read=readers.flag(otherwise=False)),
         "extra": Attribute(read=readers.mapping),
         "public": Attribute(column="is_public", read=readers.flag(otherwise=False)),
@@ -99,7 +95,7 @@ def _show(call: Call, ident: str) -> Response:
 
 
 def _create(call: Call) -> Response:
-    wish = shelf.wish(call, KIND)
+    wish = shelf.wish_with_steps(call, KIND)
     _refuse_free_name(call, wish)
     if call.actor.is_site_wide:
         call.demand(policy.SYSTEM_MEMBER, "baremetal:runbook:create")
@@ -133,7 +129,7 @@ def _change(call: Call, ident: str) -> Response:
             call.demand(policy.SYSTEM_MEMBER, f"baremetal:runbook:update:{name}")
         if fields - {"owner", "public"} or not fields:
             call.demand(_ADMIN, "baremetal:runbook:update", owner=row.owner)
-        changes = KIND.changes(row, operations, call.minor)
+        changes = shelf.changes_with_steps(call, KIND, row, operations)
         _refuse_free_name(call, changes)
         runbooks.change(session, row, changes, now=call.context.clock())
         return shelf.one(call, KIND, row)

@@ -159,7 +159,7 @@ STEP = {"interface": "deploy", "step": "erase_devices_metadata", "args": {}, "or
 
 
 @pytest.mark.parametrize(
-    ("of_book", "of_node", "version", "status", "said"),
+    "case",
     [
         ([], ["CUSTOM_WIPE"], "1.111", 202, ""),
         (["CUSTOM_A"], ["CUSTOM_A"], "1.111", 400, "has not been approved"),
@@ -168,7 +168,8 @@ STEP = {"interface": "deploy", "step": "erase_devices_metadata", "args": {}, "or
         (["CUSTOM_A", "CUSTOM_B"], ["CUSTOM_B", "CUSTOM_C"], "1.112", 202, ""),
     ],
 )  # fmt: skip
-def test_a_runbook_needs_a_trait_of_the_node(ironic, appliance, node, of_book, of_node, version, status, said):
+def test_a_runbook_needs_a_trait_of_the_node(ironic, appliance, node, case):
+    of_book, of_node, version, status, said = case
     put_in(appliance, "manageable", traits=of_node)
     ironic.post("/v1/runbooks", {"name": "CUSTOM_WIPE", "steps": [STEP]})
     ironic.put("/v1/runbooks/CUSTOM_WIPE/traits", {"traits": of_book})

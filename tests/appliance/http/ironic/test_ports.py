@@ -57,6 +57,17 @@ def test_a_port_may_be_kept_out_of_groups_that_others_form(ironic, node):
     assert make(ironic, node, OTHER, available_for_dynamic_portgroup=False)["available_for_dynamic_portgroup"] is False
 
 
+def test_whose_port_has_an_address_is_for_those_who_see_the_node(appliance, client_for, database, ironic, node):
+    make(ironic, node)
+    token, project = appliance.project_token(Role.MANAGER)
+    mine = things.node(database, name="mine", owner=project)
+    refused = ironic.post("/v1/ports", {"node_uuid": mine, "address": MAC})
+    assert "n1" in fault(refused)["faultstring"]
+    hidden = client_for(token).post("/v1/ports", {"node_uuid": mine, "address": MAC})
+    assert (refused.status_code, hidden.status_code) == (409, 409)
+    assert "n1" not in fault(hidden)["faultstring"]
+
+
 def test_a_node_is_named_by_its_name_since_94(ironic, node):
     assert ironic.post("/v1/ports", {"node_ident": "n1", "address": MAC}).status_code == 201
     assert ironic.post("/v1/ports", {"node_ident": "n1", "address": OTHER}, version="1.93").status_code == 406

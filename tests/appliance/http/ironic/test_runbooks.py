@@ -26,8 +26,9 @@ def test_a_runbook_is_made_shown_changed_and_goes(ironic):
 @pytest.mark.parametrize(
     ("changes", "status", "said"),
     [
-        ({"name": "wi pe"}, 400, "letters"), ({"name": None}, 400, "'string'"), ({"description": 7}, 400, "description"),
-        ({"description": "x" * 256}, 400, "description"), ({"steps": [STEP, STEP]}, 400, "Duplicate"),
+        ({"name": "wi pe"}, 400, "letters"), ({"name": None}, 400, "'string'"),
+        ({"description": 7}, 400, "description"), ({"description": "x" * 256}, 400, "description"),
+        ({"steps": [STEP, STEP]}, 400, "Duplicate"),
         ({"public": "perhaps"}, 400, "perhaps"),
         ({"steps": [{"interface": "deploy", "step": "x"}]}, 400, "'order'"), ({"name": "CUSTOM_TAKEN"}, 409, "TAKEN"),
         ({"traits": []}, 400, "unexpected"),
