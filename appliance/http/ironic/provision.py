@@ -14,6 +14,7 @@ from appliance.http.ironic import driver_info, node_body, node_fields, policy
 from appliance.http.ironic.call import Call, Route
 from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.node_access import find, find_to_change
+from appliance.http.ironic.runbooks import refuse_unapproved
 from appliance.http.ironic.states import accepted
 from appliance.http.json_body import read_object
 from appliance.models import flow
@@ -161,11 +162,7 @@ def _runbook(session: Session, call: Call, node: Node, spec: dict[str, Any], ver
     if not isinstance(ident, str):
         raise BadRequest("Expected UUID or name for runbook")
     row = runbooks.fetch(session, ident, project=policy.project_of(call.actor))
-    if row.name not in node.traits:
-        raise BadRequest(
-            f"This runbook has not been approved for use on this node {node.uuid}. Please ask an administrator to add "
-            "it to your node traits."
-        )
+    refuse_unapproved(call, node, row)
     spec[f"{verb}_steps"] = step_secrets.opened(call.context.vault, row)
     if row.disable_ramdisk:
         spec["disable_ramdisk"] = True

@@ -12,7 +12,7 @@ from typing import Protocol
 from appliance.domain.errors import RackwrightError
 
 MINIMUM = 1
-MAXIMUM = 110
+MAXIMUM = 112
 HEADER = "X-OpenStack-Ironic-API-Version"
 MINIMUM_HEADER = "X-OpenStack-Ironic-API-Minimum-Version"
 MAXIMUM_HEADER = "X-OpenStack-Ironic-API-Maximum-Version"
