@@ -161,8 +161,8 @@ class RedfishClient:
             return
         wish = {"UserName": self._target.username, "Password": self._target.password}
         answer = self._send("POST", SESSIONS, wish)
-        if answer.status in {404, 405, 501}:  # sessions are required, but small services leave them out
-            self._basic_until = math.inf
+        if answer.status in {404, 405, 501} or (answer.status == 401 and not self._has_sessions()):
+            self._basic_until = math.inf  # sessions are required, but small services leave them out
             return
         if answers.is_full(answer):
             self._basic_until = time.monotonic() + BASIC_S
@@ -174,6 +174,12 @@ class RedfishClient:
         if not self._token:
             raise Nonsense("The BMC opened a session and gave no token.")
         self._session = self._own(answer)
+
+    def _has_sessions(self) -> bool:
+        """What the root says, which all show to everybody; some refuse strangers before they look further."""
+        answer = self._send("GET", ROOT)
+        found = answers.read(answer, ROOT) if answer.status == 200 else {}
+        return answer.status != 200 or "SessionService" in found or "Sessions" in str(found.get("Links"))
 
     def _own(self, answer: Answer) -> str | None:
         where = answer.headers.get("Location")

@@ -135,7 +135,8 @@ class _Handler(BaseHTTPRequestHandler):
             try:
                 status, answer, headers = self._answer(method, path, _body(given))
             except Refusal as failure:
-                told = {"MessageId": failure.message_id, "Message": str(failure)}
+                about = {"MessageArgs": [failure.about], "RelatedProperties": [f"#/{failure.about}"]}
+                told = {"MessageId": failure.message_id, "Message": str(failure), **(about if failure.about else {})}
                 error = {"code": failure.message_id, "message": str(failure), "@Message.ExtendedInfo": [told]}
                 status, answer, headers = failure.status, {"error": error}, {}
         raw = weather.raw if weather.raw is not None else b"" if status == 204 else json.dumps(answer).encode()
@@ -190,7 +191,14 @@ class _Handler(BaseHTTPRequestHandler):
         shown = resources.show(state, path, int(skip) if skip.isdecimal() else 0)
         mark = {"strong": f'"{state.version}"', "weak": f'W/"{state.version}"', "refused": '"x"'}
         tag = mark.get(state.manners.etag)
-        return 200, shown, {"ETag": tag} if tag else {}
+        allowed = {"Allow": "GET, PATCH" if self._is_changed(path) else "GET"}
+        return 200, shown, {"ETag": tag, **allowed} if tag else allowed
+
+    def _is_changed(self, path: str) -> bool:
+        """Whether a PATCH makes sense here; clients read it from `Allow`."""
+        manners, media = self.service.manners, acts.media_root(self.service)
+        is_drive = path.startswith(f"{media}/") and manners.media_by == "change"
+        return is_drive or path in (SYSTEM, f"{SYSTEM}/Settings", SECURE_BOOT)
 
     def _task(self, path: str) -> Reply:
         """Running for so many looks; then its end once, and it is forgotten."""
@@ -206,7 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _log_in(self, body: Json) -> Reply:
         state = self.service
         if not state.weather.has_sessions:
-            raise Refusal(404, "There is no session service.")
+            raise Refusal(401 if state.manners.guarded else 404, "There is no session service.")
         self._demand_password(str(body.get("UserName")), str(body.get("Password")))
         if len(state.tokens) >= state.manners.sessions:
             raise Refusal(400, "No session is free.", message_id="Base.1.18.SessionLimitExceeded")
@@ -246,12 +254,12 @@ class _Handler(BaseHTTPRequestHandler):
         state = self.service
         drive = path.removeprefix(f"{acts.media_root(state)}/")
         self._demand_etag()
-        if path in (SYSTEM, f"{SYSTEM}/Settings", SECURE_BOOT):
-            acts.change(state, path, body)
-        elif path != drive and "/" not in drive:
+        if not self._is_changed(path):
+            raise Refusal(405, "The method is not allowed here.")
+        if path != drive:
             acts.media_change(state, drive, body)
         else:
-            raise Refusal(405, "The method is not allowed here.")
+            acts.change(state, path, body)
         return self._done()
 
     def _demand_etag(self) -> None:

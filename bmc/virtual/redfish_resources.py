@@ -62,11 +62,12 @@ def link(path: str) -> Json:
     return {"@odata.id": path}
 
 
-def _root(_state: State) -> Json:
+def _root(state: State) -> Json:
+    sessions = {"SessionService": link(SESSION_SERVICE), "Links": {"Sessions": link(SESSIONS)}}
     return {
         "@odata.id": f"{ROOT}/", "Id": "RootService", "Name": "Root Service", "RedfishVersion": "1.15.0", "UUID": UUID,
         "Systems": link(f"{ROOT}/Systems"), "Managers": link(f"{ROOT}/Managers"), "Chassis": link(f"{ROOT}/Chassis"),
-        "SessionService": link(SESSION_SERVICE), "Links": {"Sessions": link(SESSIONS)},
+        **(sessions if state.weather.has_sessions else {}),
     }  # fmt: skip
 
 

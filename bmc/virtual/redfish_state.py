@@ -28,12 +28,15 @@ Json = dict[str, Any]
 
 
 class Refusal(Exception):
-    """An answer that says no. message_id: of the standard's registry, or a maker's."""
+    """An answer that says no. message_id: of the standard's registry, or a maker's; about: the property it is about."""
 
-    def __init__(self, status: int, message: str = "", *, message_id: str = "Base.1.18.GeneralError") -> None:
+    def __init__(
+        self, status: int, message: str = "", *, message_id: str = "Base.1.18.GeneralError", about: str = ""
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message_id = message_id
+        self.about = about
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,6 +64,7 @@ class Manners:
     already is refused); `settings` (in Redfish.Settings); `busy` (the machine is in its self-test). media_in: `system`
     or `manager`; media_by: `action`, `change`, or `protocol` (the action wants to know how to fetch). led: IndicatorLED
     in place of LocationIndicatorActive. log_links: entries are only named. sensors: Sensors in place of Thermal.
+    guarded: strangers are refused before anybody looks whether there is what they ask for.
     """
 
     etag: str = "strong"
@@ -79,6 +83,7 @@ class Manners:
     led: bool = False
     log_links: bool = False
     sensors: bool = False
+    guarded: bool = False
 
 
 @dataclass(slots=True)
@@ -183,13 +188,14 @@ def media_act(state: State, drive: str, action: str, body: Json) -> None:
             raise Refusal(409, "The drive is empty.")
         return
     if state.manners.media_by == "protocol" and "TransferProtocolType" not in body:
-        raise Refusal(400, "Missing parameter.", message_id="Base.1.18.ActionParameterMissing")
+        name = "TransferProtocolType"
+        raise Refusal(400, f"{name} is missing.", message_id="Base.1.18.ActionParameterMissing", about=name)
     _put_in(state, drive, body.get("Image"))
 
 
 def media_change(state: State, drive: str, body: Json) -> None:
-    if state.manners.media_by != "change" or drive not in DRIVES:
-        raise Refusal(405, "The drive is told by actions.")
+    if drive not in DRIVES:
+        raise Refusal(404, "There is no such drive.")
     if body.get("Inserted"):
         _put_in(state, drive, body.get("Image"))
     else:

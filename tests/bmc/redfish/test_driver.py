@@ -83,7 +83,8 @@ def test_a_wrong_password_is_tried_once(rig, connect):
     for _ in range(3):
         with pytest.raises(Denied):
             bmc.power_state()
-    assert len(rig.bmc.requests) == 1
+    assert [path for method, path in rig.bmc.requests if method == "POST"] == ["/redfish/v1/SessionService/Sessions"]
+    assert len(rig.bmc.requests) == 2, "the root is asked whether there are sessions, without a password"
 
 
 def test_nobody_unknown_is_given_the_password(rig, connect):

@@ -129,6 +129,13 @@ def test_without_a_free_session_the_password_goes_with_each_request(served, made
         RedfishBmc(wrong, client=RedfishClient(wrong, breaker=Breaker())).power_state()
 
 
+def test_a_service_that_has_no_sessions_and_refuses_strangers_first(served):
+    bmc, rig = served(guarded=True)
+    rig.bmc.weather.has_sessions = False
+    assert bmc.power_state() is PowerState.OFF
+    assert asked(rig, "POST") == [SESSIONS]
+
+
 def test_an_overloaded_service_is_busy_and_not_a_wrong_password(served):
     bmc, rig = served()
     rig.bmc.weather.status = 503
