@@ -13,7 +13,20 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import cast
 
-from sqlalchemy import Integer, Table, TextClause, Update, bindparam, delete, insert, or_, select, text, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Table,
+    TextClause,
+    Update,
+    bindparam,
+    delete,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Session, lazyload
 
 from appliance.models.database import JsonObject
@@ -36,6 +49,7 @@ class Claimed:
     """A flow that a worker owns, as it last read it. step: the one to run (after a wait: its branch).
 
     row_step: the step that people are shown; while the time-out branch looks, it stays the one that led to the wait.
+    claim: the fence as it was claimed with: tells this claim from a later one of the same worker.
     timed_out: the wait for `wait_for` expired and `step` is its other branch; without this, `payload` may be empty and
     yet be the answer.
     """
@@ -64,6 +78,7 @@ class Claimed:
     waiting_since: datetime | None
     deadline: datetime | None
     row_step: str
+    claim: int = 0
     timed_out: bool = False
 
     waited_s: float | None = None
@@ -224,9 +239,9 @@ def free_rows(session: Session, *, rows: Iterable[tuple[int, int]], now: datetim
 _NEXT_DUE = text("SELECT min(wake_at) FROM flow WHERE status = 'active' AND owner IS NULL")
 
 
-def next_due(session: Session) -> int | None:
+def next_due(connection: Connection) -> int | None:
     """When the next free row is due, in microseconds since 1970; None when no row is free."""
-    value = session.connection().execute(_NEXT_DUE).scalar()
+    value = connection.execute(_NEXT_DUE).scalar()
     return None if value is None else int(value)
 
 
@@ -274,6 +289,7 @@ def claim(
         if places.take(wanted, held_slot=row.slot):
             row.owner = worker
             row.fence += 1
+            row.claim = row.fence
             if not row.timed_out:  # a look at a wait must not give away what the wait holds
                 places.leave(slot=row.slot if row.slot != wanted.slot else None)
                 row.slot = wanted.slot
@@ -380,9 +396,9 @@ def lock_free(session: Session, node_ids: Collection[int]) -> dict[int, Node]:
     return {node.id: node for node in session.scalars(_NODES_FREE, {"of_ids": list(node_ids)})}
 
 
-def look(session: Session, row: Claimed) -> str | None:
+def look(connection: Connection, row: Claimed) -> str | None:
     """Why the flow was aborted, None if it was not. Raises Fenced as `hold` does; locks nothing."""
-    found = session.connection().execute(_OURS, _of(row)).first()
+    found = connection.execute(_OURS, _of(row)).first()
     if found is None:
         raise Fenced
     reason: str | None = found.abort_reason
@@ -460,12 +476,13 @@ def drop_signals(session: Session, flow_ids: Collection[int]) -> None:
         session.connection().execute(_SIGNALS_GONE, {"of_ids": list(flow_ids)})
 
 
-def put_back(session: Session, row: Claimed, *, wake_at: datetime, note: str) -> bool:
+def put_back(session: Session, row: Claimed, *, wake_at: datetime, note: str, is_loss: bool) -> bool:
     """Free a row whose step broke. By owner only: whether a transition was kept, and so the fence, is unknown."""
+    losses = _FLOW.c.losses + int(is_loss)
     done = session.execute(
         update(_FLOW)
         .where(_FLOW.c.id == row.id, _FLOW.c.owner == row.owner)
-        .values(owner=None, fence=_FLOW.c.fence + 1, losses=_FLOW.c.losses + 1, wake_at=wake_at, note=note)
+        .values(owner=None, fence=_FLOW.c.fence + 1, losses=losses, wake_at=wake_at, note=note)
         .returning(_FLOW.c.id)
     ).first()
     return done is not None

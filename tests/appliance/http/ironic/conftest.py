@@ -2,7 +2,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from appliance.http.app import operator_app
 from tests.fakes import bmcs, redfish
 from tests.fakes.appliance import Appliance
 from tests.fakes.ironic_client import Client
@@ -17,7 +16,7 @@ def appliance(database, tmp_path):
 
 @pytest.fixture
 def app(appliance):
-    return operator_app(appliance.context)
+    return appliance.operators()
 
 
 @pytest.fixture
@@ -55,7 +54,7 @@ def wired(database, tmp_path, bmc_certificate):
     with bmcs.rig() as ipmi, redfish.redfish_rig(bmc_certificate) as other:
         made = Wired(database, tmp_path)
         made.rigs = {"ipmi": ipmi, "redfish": other}
-        api = Client(operator_app(made.context), made.token())
+        api = Client(made.operators(), made.token())
         for driver in ("ipmi", "redfish"):
             info = {f"{driver}_address": "10.0.0.5", f"{driver}_username": "admin", f"{driver}_password": "x"}
             assert api.post("/v1/nodes", {"driver": driver, "name": driver, "driver_info": info}).status_code == 201
