@@ -13,16 +13,16 @@ from bmc.errors import BmcError, Busy, Denied, Nonsense, Unsupported
 MAX_DEPTH = 40
 _WORDS_MAX = 200
 _MESSAGES_MAX = 20
-_FAULTS: Mapping[int, type[BmcError]] = {
-    400: Unsupported, 401: Denied, 403: Denied, 404: Unsupported, 405: Unsupported, 415: Unsupported, 501: Unsupported,
-    409: Busy, 412: Busy, 428: Busy, 429: Busy, 500: Busy, 502: Busy, 503: Busy, 504: Busy,
-}  # fmt: skip
 _PASSING = ("UnableToModifyDuringSystemPOST", "InvalidOperationForSystemState", "ResourceInUse", "SYS518")
 """Messages of BMCs that are not ready yet, whatever the status; a later try may succeed."""
 _FULL = ("SessionLimitExceeded", "RAC0218")
 """No session is free: the standard's message, and Dell's."""
 _FULL_STATUSES = frozenset({429, 503})
 Json = dict[str, Any]
+
+
+class Forbidden(Denied):
+    """The BMC lets the user in and forbids this: a privilege is missing, or a licence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,13 @@ class Answer:
     raw: bytes
 
 
+_FAULTS: Mapping[int, type[BmcError]] = {
+    401: Denied, 403: Forbidden,
+    400: Unsupported, 404: Unsupported, 405: Unsupported, 415: Unsupported, 501: Unsupported,
+    409: Busy, 412: Busy, 428: Busy, 429: Busy, 500: Busy, 502: Busy, 503: Busy, 504: Busy,
+}  # fmt: skip
+
+
 def read(answer: Answer, path: str) -> Json:
     """The JSON of an answer that says yes. Raises the BmcError of one that says no."""
     if answer.status in {200, 201, 202, 204}:
@@ -39,8 +46,8 @@ def read(answer: Answer, path: str) -> Json:
     kind = _FAULTS.get(answer.status, Nonsense)
     if kind is not Nonsense and _mentions(answer, _PASSING):
         kind = Busy
-    if kind is Denied:
-        raise Denied
+    if issubclass(kind, Denied):
+        raise kind
     words = _words(answer.raw)
     raise kind(f"The BMC answered {answer.status} to {path}{': ' + words if words else '.'}")
 

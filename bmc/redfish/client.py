@@ -67,6 +67,9 @@ class RedfishClient:
             self._deadline = deadline
             try:
                 yield
+            except answers.Forbidden:
+                self._breaker.succeeded()  # the password is right: what else is asked may be allowed
+                raise
             except (Unreachable, Denied) as error:
                 self._breaker.failed(error, time.monotonic(), final=isinstance(error, Denied))
                 raise

@@ -117,8 +117,13 @@ class RedfishBmc:
     # ---- identity
 
     def info(self, *, deadline_s: float = 10.0) -> BmcInfo:
+        """A service that shows no manager has no version of its firmware to show."""
         with self._client.operation(deadline_s):
-            system, manager = self._tree.system()[0], self._tree.manager()
+            system = self._tree.system()[0]
+            try:
+                manager = self._tree.manager()
+            except Unsupported:
+                manager = {}
         return BmcInfo(
             firmware_version=text(manager, "FirmwareVersion"), ipmi_version="", manufacturer_id=0, product_id=0,
             guid=text(system, "UUID") or None, cipher_suite=None,

@@ -172,6 +172,17 @@ def test_an_override_that_would_catch_the_machine_is_refused(served, manner):
         bmc.set_boot_override(BootOverride(device=BootDevice.BIOS, persistent=manner == "once", is_uefi=True))
 
 
+def test_what_is_forbidden_locks_nothing_else(served):
+    """Some want a licence to show secure boot."""
+    bmc, rig = served()
+    bmc.power_state()
+    rig.bmc.weather.status = 403
+    with pytest.raises(Denied, match="licence"):
+        bmc.secure_boot()
+    rig.bmc.weather.status = None
+    assert bmc.power_state() is PowerState.OFF
+
+
 def test_a_machine_in_its_self_test_is_busy(served):
     bmc, _ = served(boot="busy")
     with pytest.raises(Busy, match="in POST"):
