@@ -6,14 +6,15 @@ from flask import Response
 
 from appliance.domain.errors import Conflict, NotFound
 from appliance.domain.lifecycle import TRANSIENT, State
-from appliance.http.ironic import hardware, node_access, node_body, node_fields, pages, policy
+from appliance.http.ironic import hardware, management, node_access, node_body, node_fields, pages, policy
 from appliance.http.ironic.call import Call, Route
 from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.node_access import find, find_to_change
 from appliance.http.json_body import nothing, read_object
 from appliance.models import event
 from appliance.models.node import Node
-from appliance.services import power
+from appliance.services import nodes, power
+from bmc.api import HasSecureBoot
 from bmc.types import PowerAction
 
 SOFT_SINCE = 27
@@ -175,13 +176,22 @@ def _boot_mode(call: Call, ident: str) -> Response:
 
 
 def _secure_boot(call: Call, ident: str) -> Response:
+    """It is set when this is answered; the machine follows with its next boot."""
     target = read_object().get("target")
     with call.context.database.read() as session:
         node = find(session, call, ident, policy.PROJECT_MEMBER, "baremetal:node:set_secure_boot")
-    if node_body.boolean("target", target) is None:
+        nodes.refuse_held(session, node, "its secure boot is not changed now")
+    on = node_body.boolean("target", target)
+    if on is None:
         raise BadRequest("Invalid secure_boot None requested for node. Allowed secure_boot states are: True, False)")
     _refuse_on_its_way(node)
-    raise hardware.unsupported(node.driver, "set_secure_boot_state")
+    with call.bmc(node) as bmc:
+        if not isinstance(bmc, HasSecureBoot):
+            raise hardware.unsupported(node.driver, "set_secure_boot_state")
+        management.refuse_unreachable(node)
+        bmc.set_secure_boot(on=on)
+    management.note(call, node, f"secure boot {'on' if on else 'off'}")
+    return accepted(call, ident, "states")
 
 
 def _refuse_on_its_way(node: Node) -> None:

@@ -215,7 +215,6 @@ def test_raid_is_wished_of_pretended_hardware_alone(ironic, node, real):
         (("GET", "states/console", None), "get_console"),
         (("PUT", "states/console", {"enabled": True}), "start_console"),
         (("PUT", "states/secure_boot", {"target": True}), "set_secure_boot_state"),
-        (("PUT", "management/inject_nmi", {}), "inject_nmi"),
         (("GET", "management/indicators", None), "get_supported_indicators"),
         (("GET", "management/indicators/led@chassis", None), "get_indicator_state"),
         (("PUT", "management/indicators/led@chassis", {"state": "ON"}), "set_indicator_state"),
@@ -226,7 +225,7 @@ def test_raid_is_wished_of_pretended_hardware_alone(ironic, node, real):
         (("POST", "vendor_passthru/x", {}), "vendor_passthru"),
     ],
 )
-def test_what_no_driver_can_do_is_refused_and_never_taken(ironic, real, request_, words_):
+def test_what_the_driver_cannot_do_is_refused_and_never_taken(ironic, real, request_, words_):
     method, path, body = request_
     answer = ironic(method, f"/v1/nodes/m1/{path}", body)
     assert answer.status_code == 400, answer.get_data(as_text=True)
