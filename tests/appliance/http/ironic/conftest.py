@@ -32,10 +32,7 @@ def strangers(app):
 
 @pytest.fixture
 def client_for(app):
-<<<<<<< HEAD
     return lambda token, version="1.112": Client(app, token, version)
-=======
-    return lambda token, version="1.110": Client(app, token, version)
 
 
 class Wired(Appliance):
@@ -65,4 +62,3 @@ def wired(database, tmp_path, bmc_certificate):
             assert api.post("/v1/nodes", {"driver": driver, "name": driver}).status_code == 201
         yield SimpleNamespace(api=api, appliance=made, rigs=made.rigs)
         made.close()
->>>>>>> part-hardware
