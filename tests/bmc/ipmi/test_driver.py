@@ -9,6 +9,7 @@ import time
 import pytest
 from pyghmi.ipmi.private import session as pyghmi_session
 
+from bmc.api import HasConsole, HasInterrupt
 from bmc.breaker import Breaker
 from bmc.errors import BmcError, Busy, Denied, Nonsense, Unreachable, Unsupported
 from bmc.ipmi.driver import IpmiBmc
@@ -17,7 +18,7 @@ from bmc.ipmi.loop import shared_loop
 from bmc.rmcp.message import Code
 from bmc.types import BootDevice, BootOverride, PowerAction, PowerState
 from bmc.virtual.faults import Faults
-from tests.contracts.bmc_contract import BmcContract
+from tests.contracts.bmc_contract import BmcContract, InterruptContract
 from tests.fakes.bmcs import GUID, LAN, SECRET, rig, target_of
 
 STATUS, CONTROL, BOOT_SET, DEVICE_ID = (0x00, 0x01), (0x00, 0x02), (0x00, 0x08), (0x06, 0x01)
@@ -41,12 +42,18 @@ def bmc(one):
     made.close()
 
 
-class TestContract(BmcContract):
+class TestContract(BmcContract, InterruptContract):
+    further = (HasConsole, HasInterrupt)
+
     @pytest.fixture
     def bmc(self, one):
         made = connect(one.target)
         yield made
         made.close()
+
+    @pytest.fixture
+    def interrupts(self, one):
+        return lambda: one.machine.history.count("nmi")
 
 
 def test_it_learns_what_the_bmc_says(bmc):
