@@ -44,6 +44,22 @@ def test_waiting_jobs_get_threads_up_to_the_limit_then_a_queue_then_refusal(gate
     assert pool.stop(10)
 
 
+def test_who_is_told_of_an_end_finds_the_place_free():
+    pool = Workers("t", least=1, most=1)
+    again: list[bool] = []
+    ended = threading.Event()
+
+    def after(result: object) -> None:
+        again.extend(pool.submit(lambda: None) for _ in range(2))
+        assert result == "done"
+        ended.set()
+
+    assert pool.submit(lambda: "done", after)
+    assert ended.wait(20)
+    assert again == [True, True]
+    assert pool.stop(10)
+
+
 def test_idle_threads_go_home(monkeypatch: pytest.MonkeyPatch, gate: threading.Event):
     monkeypatch.setattr(module, "IDLE_S", 0.05)
     pool = Workers("t", least=1, most=8)
