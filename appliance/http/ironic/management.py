@@ -100,7 +100,6 @@ def note(call: Call, node: Node, text: str) -> None:
 
 def _set_aside(call: Call, ident: str) -> Response:
     body = {**call.arguments, **read_object()}
-    pages.nothing_but(body, frozenset({"boot_device", "persistent"}))
     pages.nothing_but(body, frozenset({"reason"}))
     reason = body.get("reason")
     if reason is not None and (not isinstance(reason, str) or len(reason) > 4096):
