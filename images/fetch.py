@@ -50,6 +50,10 @@ class Limits:
 class Source(Protocol):
     """What `opened` gives: enough of a binary file for images.checksum.receive."""
 
+    @property
+    def size_bytes(self) -> int | None:
+        """How many bytes the server announces."""
+
     def read(self, size: int = -1, /) -> bytes: ...
 
 
@@ -95,7 +99,7 @@ def opened(
     """
     deadline = monotonic() + limits.deadline_s
     for _ in range(MAX_REDIRECTS + 1):
-        with _answer(_parsed(url), limits, resolve, tls) as response:
+        with _answer(parsed(url), limits, resolve, tls) as response:
             if response.status not in REDIRECTS:
                 yield _Body(response, limits, deadline, monotonic)
                 return
@@ -112,7 +116,7 @@ def check(url: str, *, limits: Limits = Limits(), resolve: Resolver = addresses)
     """May the URL be asked, as far as one can say without asking? Raises ImageRefused; FetchFailed if no name server
     knows the name. `opened` checks again: an answer of a name server holds for one moment.
     """
-    parts = _parsed(url)
+    parts = parsed(url)
     _allowed(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80), limits, resolve)
 
 
@@ -124,7 +128,8 @@ def _allowed(host: str, port: int, limits: Limits, resolve: Resolver) -> list[st
     return found
 
 
-def _parsed(url: str) -> SplitResult:
+def parsed(url: str) -> SplitResult:
+    """Raises ImageRefused for what is no address that `opened` would ask."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -186,7 +191,8 @@ class _Body:
         self._response, self._deadline, self._monotonic = response, deadline, monotonic
         self._left = limits.max_bytes
         announced = response.headers.get("Content-Length", "")
-        if announced.isdecimal() and int(announced) > limits.max_bytes:
+        self.size_bytes = int(announced) if announced.isdecimal() and len(announced) <= 18 else None
+        if announced.isdecimal() and int(announced[:19]) > limits.max_bytes:
             raise TooLong(f"the image has {announced} bytes; {limits.max_bytes} are allowed")
 
     def read(self, size: int = -1, /) -> bytes:

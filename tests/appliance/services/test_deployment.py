@@ -225,7 +225,9 @@ def test_what_goes_into_a_drive_excludes_one_of_their_own(appliance, more, value
         ({"deploy_steps": "erase"}, "deploy_steps"),
         ({"deploy_steps": [{"interface": "raid", "step": "magic", "priority": 90}]}, "not support this deploy step"),
         ({"deploy_steps": [ERASE | {"priority": 70}]}, "erase the image"),
-        ({"image": "https://example.com/debian.qcow2"}, "own store"),
+        ({"image": "https://example.com/debian.qcow2"}, "needs a checksum"),
+        ({"image": "file:///etc/shadow", "checksum": "sha256:" + "0" * 64}, "plain http"),
+        ({"image": "debian", "checksum": "sha256:" + "0" * 64}, "fetched from a URL"),
     ],
 )  # fmt: skip
 def test_wishes_that_cannot_be_met_are_refused_before_anything_is_powered(appliance, spec, match):
