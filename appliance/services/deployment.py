@@ -164,7 +164,7 @@ def _check_deploy(
 ) -> dict[str, Any]:  # fmt: skip
     _refuse_unknown(spec, DEPLOY_FIELDS)
     before = node.instance if is_rebuild and node.instance else {}
-    image = _image(session, node, spec, before)
+    image = _image(session, vault, node, spec, before)
     wanted = _instance(node, spec, before) | {"image": image.label, "image_uuid": image.uuid}
     drive = _drive(node, spec, examined)
     keeps_drive = _keeps_drive(spec, is_rebuild=is_rebuild)
@@ -194,11 +194,18 @@ def _check_deploy(
     return work
 
 
-def _image(session: Session, node: Node, spec: Mapping[str, Any], before: Mapping[str, Any]) -> image_choice.Chosen:
-    ref = spec.get("image") or before.get("image_uuid") or before.get("image")
+def _image(
+    session: Session, vault: Vault, node: Node, spec: Mapping[str, Any], before: Mapping[str, Any]
+) -> image_choice.Chosen:
+    """A rebuild that names none gets the one before, also if that was never fetched."""
+    known = before.get("image_uuid")
+    hidden = instance_secrets.read(vault, node).get("source") if before and not known else None
+    if hidden and not spec.get("image"):
+        spec = {"image": hidden["url"], "checksum": hidden["checksum"], "image_format": hidden["disk_format"]}
     chosen = image_choice.choose(
-        session, node, ref, checksum=spec.get("checksum"), image_format=spec.get("image_format")
-    )
+        session, node, spec.get("image") or known or before.get("image"), checksum=spec.get("checksum"),
+        image_format=spec.get("image_format"),
+    )  # fmt: skip
     if chosen.uuid is not None and {"checksum", "image_format"} & set(spec):
         raise Invalid("checksum and image_format are of an image that is fetched from a URL")
     return chosen

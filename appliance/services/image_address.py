@@ -41,7 +41,9 @@ class Source:
         }  # fmt: skip
 
     def hidden_part(self) -> dict[str, str | None]:
-        return {"url": self.url, "checksum_url": self.checksum_url}
+        """All of it, as `read` takes it: to be sealed."""
+        checksum = ":".join(self.checksum) if self.checksum else self.checksum_url
+        return {"url": self.url, "checksum": checksum, "disk_format": self.disk_format}
 
 
 def is_address(ref: object) -> bool:

@@ -160,7 +160,7 @@ class ImageSources:
         """The one in the file that the node's wish names. Raises Invalid, Unavailable."""
         wish = self._wish(node)
         found = bytearray()
-        with self._opened(str(wish["checksum_url"]), within_s) as source:
+        with self._opened(str(wish["checksum"]), within_s) as source:
             while part := source.read(65536):
                 found += part
                 if len(found) > MAX_FILE:

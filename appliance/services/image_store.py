@@ -108,8 +108,8 @@ class ImageStore(ImageFiles):
     def bring(self, uuid: str, opened: Opener, *, promises: Promises, attempt: str) -> None:
         """As `fetch`, for who holds the row and will try again: what goes wrong is raised, and the row left as it is.
 
-        What has come whole is not fetched again, and what is active is let be. attempt: no two of them write into one file, should one be thought
-        dead and go on.
+        What has come whole is not fetched again, and what is active is let be. attempt: no two of them write into one
+        file, should one be thought dead and go on.
         """
         with self._database.read() as session:
             row = session.scalars(select(Image).where(Image.uuid == uuid)).one_or_none()
