@@ -11,7 +11,7 @@ from appliance.domain.errors import NotFound
 from appliance.domain.lifecycle import State
 from appliance.http.ironic import driver_info, hardware, instance_image, node_fields, pages, policy
 from appliance.http.ironic.call import Call, Route
-from appliance.http.ironic.errors import BadRequest
+from appliance.http.ironic.errors import HOST, BadRequest
 from appliance.http.ironic.node_access import find
 from appliance.http.json_body import reply
 from appliance.models import paging
@@ -87,7 +87,7 @@ def _shown(call: Call, node: Node, row: Event, *, detail: bool) -> dict[str, Any
         "links": call.links("nodes", node.uuid, "history", uuid)[:1],
     }
     if detail:
-        shown |= {"event_type": _event_type(row.kind), "conductor": node_fields.HOST, "user": row.actor}
+        shown |= {"event_type": _event_type(row.kind), "conductor": HOST, "user": row.actor}
     return shown
 
 

@@ -8,9 +8,8 @@ from flask import Response
 from sqlalchemy.orm import Session
 
 from appliance.domain import names
-from appliance.domain.errors import NodeLocked
 from appliance.domain.lifecycle import MOVES, State, Verb
-from appliance.http.ironic import driver_info, instance_image, node_body, node_fields, policy
+from appliance.http.ironic import driver_info, instance_image, node_body, policy
 from appliance.http.ironic.call import Call, Route
 from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.node_access import find, find_to_change
@@ -109,11 +108,7 @@ def _refuse_state(session: Session, call: Call, node: Node, verb: Verb, target: 
         return
     work = flow.active_for(session, node.id)
     if work is not None and work.owner is not None:
-        raise NodeLocked(
-            f"Node {node.uuid} is locked by host {node_fields.HOST}, please retry after the current operation is "
-            "completed.",
-            why=f"it is held by {work.kind}",
-        )
+        raise flow.locked(session, node.id, work, f"it is held by {work.kind}")
     raise BadRequest(
         f'The requested action "{target}" can not be performed on node "{node.uuid}" while it is in state "{state}".'
     )
