@@ -71,9 +71,14 @@ def _raw(file: BinaryIO, facts: ImageFacts) -> ImageFacts:
     return replace(facts, virtual_size_bytes=facts.size_bytes, table=table)
 
 
-EXTENT = re.compile(rb'^\s*(?:RW|RDONLY|NOACCESS)\s+\d+\s+(\w+)\s+"([^"]*)"', re.MULTILINE)
-PARENT = re.compile(rb'^\s*parentFileNameHint\s*=\s*"([^"]*)"', re.MULTILINE)
-CREATE_TYPE = re.compile(rb'^\s*createType\s*=\s*"([^"]*)"', re.MULTILINE)
+# What qemu and others read is looser than the format: they honour a parent anywhere in a line, an extent without its
+# last quotation mark, or over two lines. So whatever may be taken for an extent, and is not one line of the one kind
+# that is known, lies outside. The patterns are possessive: 64 KiB of spaces are not looked at from each of them anew.
+EXTENT = re.compile(rb"(?m)^[^\S\n]*+((?:RW|RDONLY|NOACCESS)\s[^\n]*+)")
+OWN_EXTENT = re.compile(rb'(?:RW|RDONLY) [0-9]++ SPARSE "[^"/\r\n]++"\s*+\Z')
+NAME = re.compile(rb'"([^"]*+)')
+PARENT = re.compile(rb'parentFileNameHint[^"\n]*+"?([^"\n]*+)')
+CREATE_TYPE = re.compile(rb'createType="([^"\n]{0,64}+)"')
 ONE_FILE = (b"monolithicSparse", b"streamOptimized")
 
 
@@ -81,17 +86,28 @@ def _vmdk(file: BinaryIO, facts: ImageFacts) -> ImageFacts:
     """Extents are files; in a monolithic image the one extent is the file itself, under whatever name it had."""
     head = at(file, 0, HEAD_BYTES)
     if not head.startswith(b"KDMV"):
-        names = [name for _, name in EXTENT.findall(head)] + PARENT.findall(head)
+        names = [_named(extent) for extent in EXTENT.findall(head)] + PARENT.findall(head)
         return replace(facts, outside=_texts(names) or ("extents",))
     _, _, _, capacity, _, text_at, text_length = struct.unpack_from("<4sIIQQQQ", head)
     text = at(file, text_at * SECTOR, min(text_length * SECTOR, MAX_TEXT))
     extents = EXTENT.findall(text)
-    is_own = [number == 0 and kind == b"SPARSE" and b"/" not in name for number, (kind, name) in enumerate(extents)]
-    names = [name for own, (_, name) in zip(is_own, extents, strict=True) if not own] + PARENT.findall(text)
+    is_own = [number == 0 and OWN_EXTENT.match(extent) is not None for number, extent in enumerate(extents)]
+    names = [_named(extent) for own, extent in zip(is_own, extents, strict=True) if not own] + PARENT.findall(text)
     created = CREATE_TYPE.findall(text)
-    is_one_file = len(created) == 1 and created[0] in ONE_FILE and text_length * SECTOR <= MAX_TEXT
+    is_one_file = (
+        capacity > 0  # of 0, qemu takes the text for the whole image
+        and text.count(b"createType") == 1
+        and len(created) == 1
+        and created[0] in ONE_FILE
+        and text_length * SECTOR <= MAX_TEXT
+    )
     problems = () if is_one_file else ("the image is not of the kind monolithicSparse or streamOptimized",)
     return replace(facts, virtual_size_bytes=capacity * SECTOR, outside=_texts(names), problems=problems)
+
+
+def _named(extent: bytes) -> bytes:
+    name = NAME.search(extent)
+    return name[1] if name else extent
 
 
 def _vdi(file: BinaryIO, facts: ImageFacts) -> ImageFacts:

@@ -157,8 +157,8 @@ class Engine:
 
     def next_due(self) -> datetime | None:
         """When the next flow wants to be looked at; None when no flow is active."""
-        with self._database.glance() as session:
-            micros = flow_queue.next_due(session)
+        with self._database.glance() as connection:
+            micros = flow_queue.next_due(connection)
         return None if micros is None else _time(micros)
 
     # Within -----------------------------------------------------------------------------------------------------------
@@ -239,7 +239,7 @@ class Engine:
         if free + ended <= 0:
             return []
         if not self._knows_due:
-            due = flow_queue.next_due(batch.session)
+            due = flow_queue.next_due(batch.session.connection())
             if due is None or _time(due) > self.clock():
                 return []
         return self._claim(batch, free + ended)

@@ -138,8 +138,8 @@ class Runner:
     def _check(self, row: Claimed) -> None:
         if not self._lease.is_fresh:
             raise Fenced
-        with self._database.glance() as session:
-            row.abort_reason = flow_queue.look(session, row)
+        with self._database.glance() as connection:
+            row.abort_reason = flow_queue.look(connection, row)
         if row.abort_reason is not None:
             raise AbortAsked
 

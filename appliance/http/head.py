@@ -11,7 +11,9 @@ MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 100
 
 _REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[\x21-\x22\x24-\x7e]{0,8190}|\*) HTTP/1\.([01])\Z")
-_FIELD = re.compile(rb"([!#$%&'*+.^`|~0-9A-Za-z-]{1,128}):[ \t]*([\x20-\x7e\x80-\xff\t]*)\Z")
+# Possessive, so that a field that fails is looked at once and not from each of its 30,000 spaces anew.
+_FIELDS = re.compile(rb"(?:[!#$%&'*+.^`|~0-9A-Za-z-]{1,128}+:[\x20-\x7e\x80-\xff\t]*+\r\n)*+\Z")
+_FRAMING = re.compile(rb"(?im)^(host|content-length|transfer-encoding|authorization):([^\r]*+)")
 _DIGITS = re.compile(rb"[0-9]{1,15}\Z")
 
 
@@ -50,22 +52,21 @@ def gathered(buffer: bytearray) -> Head | Refusal | None:
 
 def examine(head: bytes) -> Head | Refusal:
     """head: from the first octet of the request line up to and including the empty line."""
-    lines = head[:-4].split(b"\r\n")
-    first = _REQUEST_LINE.match(lines[0])
+    end = head.index(b"\r\n")
+    first = _REQUEST_LINE.match(head[:end])
     if first is None:
-        if len(lines[0]) > 8192:
+        if end > 8192:
             return Refusal("414 URI Too Long", "the request line is longer than 8192 octets")
         return _bad("the request line is malformed")
-    if len(lines) - 1 > MAX_HEADERS:
+    lines = head[end + 2 : -2]
+    if lines.count(b"\r\n") > MAX_HEADERS:
         return Refusal("431 Request Header Fields Too Large", f"more than {MAX_HEADERS} header fields")
+    if _FIELDS.match(lines) is None:
+        # a folded line, a space before the colon, an underscore, a control character, a bare CR or LF
+        return _bad("a header field is malformed")
     fields: dict[bytes, list[bytes]] = {}
-    for line in lines[1:]:
-        field = _FIELD.match(line)
-        if (
-            field is None
-        ):  # a folded line, a space before the colon, an underscore, a control character, a bare CR or LF
-            return _bad("a header field is malformed")
-        fields.setdefault(field[1].lower(), []).append(field[2].rstrip(b" \t"))
+    for name, value in _FRAMING.findall(lines):
+        fields.setdefault(name.lower(), []).append(value.strip(b" \t"))
     return _framed(first[1].decode(), first[2].decode(), fields, is_http_1_0=first[3] == b"0")
 
 

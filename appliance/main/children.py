@@ -221,10 +221,17 @@ class Family:
             beside.replace(self._status_path())
 
 
+MEMORY = {
+    "MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": str(1 << 20), "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
+}  # fmt: skip
+"""For glibc: else each of many threads keeps memory of its own, and the first page of nodes, or the first password
+that Argon2 takes 64 MiB for, makes it keep 20 MB more for good (its thresholds grow with what was freed)."""
+
+
 def _environment() -> dict[str, str]:
     """The children run the code that we run: `python -P` finds an installed package, a checkout needs its path."""
     root = str(Path(appliance.__file__).parent.parent)
-    environment = {"MALLOC_ARENA_MAX": "2", **os.environ}  # else each of many threads keeps memory of its own
+    environment = {**MEMORY, **os.environ}
     if root not in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, environment.get("PYTHONPATH"))))
     return environment

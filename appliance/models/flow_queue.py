@@ -13,7 +13,20 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import cast
 
-from sqlalchemy import Integer, Table, TextClause, Update, bindparam, delete, insert, or_, select, text, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Table,
+    TextClause,
+    Update,
+    bindparam,
+    delete,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Session, lazyload
 
 from appliance.models.database import JsonObject
@@ -224,9 +237,9 @@ def free_rows(session: Session, *, rows: Iterable[tuple[int, int]], now: datetim
 _NEXT_DUE = text("SELECT min(wake_at) FROM flow WHERE status = 'active' AND owner IS NULL")
 
 
-def next_due(session: Session) -> int | None:
+def next_due(connection: Connection) -> int | None:
     """When the next free row is due, in microseconds since 1970; None when no row is free."""
-    value = session.connection().execute(_NEXT_DUE).scalar()
+    value = connection.execute(_NEXT_DUE).scalar()
     return None if value is None else int(value)
 
 
@@ -380,9 +393,9 @@ def lock_free(session: Session, node_ids: Collection[int]) -> dict[int, Node]:
     return {node.id: node for node in session.scalars(_NODES_FREE, {"of_ids": list(node_ids)})}
 
 
-def look(session: Session, row: Claimed) -> str | None:
+def look(connection: Connection, row: Claimed) -> str | None:
     """Why the flow was aborted, None if it was not. Raises Fenced as `hold` does; locks nothing."""
-    found = session.connection().execute(_OURS, _of(row)).first()
+    found = connection.execute(_OURS, _of(row)).first()
     if found is None:
         raise Fenced
     reason: str | None = found.abort_reason

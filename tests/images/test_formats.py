@@ -1,5 +1,6 @@
 import io
 import struct
+import time
 
 import pytest
 from hypothesis import given
@@ -134,6 +135,43 @@ def test_vmdk_extents_are_named():
     facts = inspect(head + body.ljust(1024, b"\0"))
     assert (facts.virtual_size_bytes, facts.outside) == (20480 * 512, ("other.vmdk",))
     assert formats.refusal(facts) == "images of the format vmdk are not accepted; use raw or qcow2"
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        (b'RW 5 SPARSE "/etc/shadow', "/etc/shadow"),  # qemu does not miss the last quotation mark
+        (b'RW +5 SPARSE "/etc/shadow"', "/etc/shadow"),
+        (b'RW\n5 SPARSE "/etc/shadow"', "/etc/shadow"),
+        (b'RW 5SPARSE"/etc/shadow"', "/etc/shadow"),
+        (b'\t RW 5 VMFSSPARSE"x"', "x"),
+        (b'RW 20480 SPARSE "second.vmdk"', "second.vmdk"),
+        (b'# parentFileNameHint="base.vmdk"', "base.vmdk"),  # found wherever it stands
+        (b"parentFileNameHint=base.vmdk", ""),
+    ],
+)
+def test_no_line_of_a_vmdk_refers_to_another_file(line, named):
+    head = struct.pack("<4sIIQQQQ", b"KDMV", 1, 3, 20480, 128, 1, 2).ljust(512, b"\0")
+    sound = b'# Disk DescriptorFile\ncreateType="monolithicSparse"\nRW 20480 SPARSE "own.vmdk"\n'
+    assert inspect(head + sound.ljust(1024, b"\0")).outside == ()
+    assert inspect(head + sound.ljust(1024, b"\0")).problems == ()
+    (found,) = inspect(head + (sound + line + b"\n").ljust(1024, b"\0")).outside
+    assert found.startswith(named)
+
+
+def test_a_vmdk_without_capacity_is_not_of_one_file():
+    head = struct.pack("<4sIIQQQQ", b"KDMV", 1, 3, 0, 128, 1, 2).ljust(512, b"\0")
+    text = b'# Disk DescriptorFile\ncreateType="monolithicSparse"\nRW 20480 SPARSE "own.vmdk"\n'
+    assert inspect(head + text.ljust(1024, b"\0")).problems
+
+
+@pytest.mark.parametrize(
+    "filler", [b"\n", b" ", b"\n ", b"RW 1", b'RW 1 SPARSE "\n', b"parentFileNameHint", b'createType="']
+)
+def test_a_text_that_was_made_to_be_slow_is_read_once(filler):
+    began = time.process_time()
+    inspect(b"# Disk DescriptorFile\n" + filler * (64 * 1024 // len(filler)))
+    assert time.process_time() - began < 1
 
 
 def test_vhd_and_vdi_sizes():

@@ -6,7 +6,7 @@ What is not the caller's to see is not there (404), in the same words; what they
 import re
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import Connection, Row, bindparam, select
 from sqlalchemy.orm import Session, lazyload
 
 from appliance.domain.errors import NotFound
@@ -49,10 +49,10 @@ def key(call: Call, ident: str) -> tuple[bool, str]:
     return False, ident
 
 
-def row(session: Session, call: Call, shape: Shape, ident: str) -> Row[Any]:
+def row(connection: Connection, call: Call, shape: Shape, ident: str) -> Row[Any]:
     """The columns of a shape, for showing only."""
     by_uuid, text = key(call, ident)
-    found = session.execute(shape.by_uuid if by_uuid else shape.by_name, {"ident": text}).first()
+    found = connection.execute(shape.by_uuid if by_uuid else shape.by_name, {"ident": text}).first()
     if found is None or not _is_visible(call, found.owner, found.lessee):
         raise missing(ident)
     return found

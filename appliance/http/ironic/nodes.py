@@ -138,8 +138,8 @@ def _show(call: Call, ident: str) -> Response:
     wanted = call.arguments.get("fields")
     pages.only(call.arguments, frozenset())
     shape = _chosen(call, wanted, detail=True)
-    with call.context.database.glance() as session:
-        row = node_access.row(session, call, shape, ident)
+    with call.context.database.glance() as connection:
+        row = node_access.row(connection, call, shape, ident)
     response = call.show(shape.render(row, call.root, project=policy.project_of(call.actor)))
     response.headers["ETag"] = f'"{row.version}"'
     return response

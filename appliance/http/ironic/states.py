@@ -56,8 +56,8 @@ def accepted(call: Call, ident: str, *tail: str) -> Response:
 def _states(call: Call, ident: str) -> Response:
     names = [name for name in _SHOWN if node_fields.SINCE[name] <= call.minor]
     shape = node_fields.shape(names, call.minor)
-    with call.context.database.read() as session:
-        row = node_access.row(session, call, shape, ident)
+    with call.context.database.glance() as connection:
+        row = node_access.row(connection, call, shape, ident)
     return call.show(shape.render(row, call.root, project=policy.project_of(call.actor)))
 
 

@@ -1,5 +1,7 @@
 """Request smuggling and its relatives are refused on the bytes (H05, H30)."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -125,3 +127,14 @@ def test_a_head_without_end_is_refused():
     found = gathered(bytearray(b"GET / HTTP/1.1\r\nX: " + b"a" * MAX_HEAD_BYTES))
     assert isinstance(found, Refusal)
     assert found.status.startswith("431")
+
+
+@pytest.mark.parametrize("filler", [" ", "\t", "a", ":", " a"])
+def test_a_long_field_that_fails_is_read_once(filler):
+    """Steps, not seconds: what costs the square of 30,000 would not end within the time that any test has."""
+    began = time.process_time()
+    for _ in range(100):
+        assert examine(head("X-Note:" + filler * (30_000 // len(filler)) + "\x01")) == Refusal(
+            "400 Bad Request", "a header field is malformed"
+        )
+    assert time.process_time() - began < 20

@@ -1,7 +1,7 @@
 import threading
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from appliance.models.database import Database, Session
 from appliance.models.flow import Pool
@@ -20,7 +20,7 @@ def half_write(database: Database) -> None:
         raise InterruptedError
 
 
-def count(session: Session) -> int:
+def count(session: Session | Connection) -> int:
     return int(session.scalar(text("SELECT count(*) FROM pool")) or 0)
 
 
@@ -34,11 +34,11 @@ def test_a_read_sees_one_moment(database: Database) -> None:
 
 
 def test_a_glance_sees_what_is_now_and_leaves_no_trace(database: Database) -> None:
-    with database.glance() as session:
-        before = count(session)
+    with database.glance() as connection:
+        before = count(connection)
     add(database, "meanwhile")
-    with database.glance() as session:
-        assert count(session) == before + 1
+    with database.glance() as connection:
+        assert count(connection) == before + 1
     with database.read() as session:
         assert count(session) == before + 1
         add(database, "once more")
@@ -46,8 +46,8 @@ def test_a_glance_sees_what_is_now_and_leaves_no_trace(database: Database) -> No
 
 
 def test_what_is_written_after_a_glance_is_undone_as_a_whole(database: Database) -> None:
-    with database.glance() as session:
-        before = count(session)
+    with database.glance() as connection:
+        before = count(connection)
     with pytest.raises(InterruptedError):
         half_write(database)
     with database.read() as session:
