@@ -7,6 +7,7 @@ that was checked, also after each redirect; so no image URL reaches the applianc
 
 import contextlib
 import ipaddress
+import logging
 import socket
 import ssl
 import time
@@ -20,6 +21,8 @@ import urllib3
 from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from images.errors import FetchFailed, ImageRefused, TooLong
+
+logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)  # below, it logs addresses with what opens them
 
 MAX_REDIRECTS = 3
 MAX_URL = 2048

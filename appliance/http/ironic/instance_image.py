@@ -40,9 +40,9 @@ def wish(session: Session, actor: Actor, node: Node, *, is_rebuild: bool = False
         found = {"image": images.seen_by(session, actor, str(source)[:2048])}
         if not is_fake:
             found |= _elsewhere(node, info, found["image"])
-        image_choice.choose(
-            session, node, found["image"], checksum=found.get("checksum"), image_format=found.get("image_format")
-        )
+            image_choice.choose(
+                session, node, found["image"], checksum=found.get("checksum"), image_format=found.get("image_format")
+            )
     except (Invalid, NotFound, Conflict) as fault:
         raise BadRequest(text + fault.message, why=fault.why) from fault
     return found
