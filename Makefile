@@ -5,7 +5,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := $(shell sed 's/\#.*//' appliance/lab/debian-packages.txt)
-export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: help setup demo demo-down root test nightly check bench bench-api fuzz-api lock migration clean
 

@@ -10,6 +10,7 @@ import ipaddress
 import logging
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -153,7 +154,7 @@ def _answer(
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)
     found = _allowed(host, port, limits, resolve)
-    with _pool(parts.scheme, found[0], host, port, tls) as pool:
+    with _pool(parts.scheme, found[0], host, port, tls) as pool, _watched(pool, limits.deadline_s):
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         try:
             response = pool.urlopen(
@@ -187,6 +188,33 @@ def _pool(scheme: str, address: str, host: str, port: int, tls: ssl.SSLContext |
     )
 
 
+@contextlib.contextmanager
+def _watched(pool: urllib3.HTTPConnectionPool, within_s: float) -> Iterator[None]:
+    """End the conversation when its time is over: who sends an octet now and then never meets a socket's timeout."""
+    timers: list[threading.Timer] = []
+    usual: Any = pool.ConnectionCls
+
+    class Watched(usual):  # type: ignore[misc]  # of either kind
+        def connect(self) -> None:
+            super().connect()
+            timers.append(threading.Timer(within_s, _cut, (self.sock,)))
+            timers[-1].daemon = True
+            timers[-1].start()
+
+    pool.ConnectionCls = Watched
+    try:
+        yield
+    finally:
+        for timer in timers:
+            timer.cancel()
+
+
+def _cut(connected: socket.socket) -> None:
+    """Whoever reads from it sees its end. Below TLS, whose own way would wait for the peer."""
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)
+
+
 class _Body:
     def __init__(
         self, response: urllib3.BaseHTTPResponse, limits: Limits, deadline: float, monotonic: Callable[[], float]
@@ -199,16 +227,20 @@ class _Body:
             raise TooLong(f"the image has {announced} bytes; {limits.max_bytes} are allowed")
 
     def read(self, size: int = -1, /) -> bytes:
-        if self._monotonic() > self._deadline:
-            raise FetchFailed("the download took too long", retryable=True)
         try:
             data = self._response.read(size if size > 0 else 1024 * 1024, decode_content=False)
         except (HTTPError, ProtocolError, ReadTimeoutError, OSError) as cause:
+            self._refuse_late()
             raise FetchFailed(f"the download broke off: {_short(cause)}", retryable=True) from cause
+        self._refuse_late()  # also when it seems to have ended: it may have been cut
         self._left -= len(data)
         if self._left < 0:
             raise TooLong("the image is longer than allowed")
         return data
+
+    def _refuse_late(self) -> None:
+        if self._monotonic() >= self._deadline:
+            raise FetchFailed("the download took too long", retryable=True)
 
 
 def _short(cause: BaseException) -> str:

@@ -10,17 +10,19 @@ import pkgutil
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import settings
 from sqlalchemy import URL, Engine, event, make_url
 
 import appliance.models
 from appliance.models.database import Base, Database, make_engine
+from appliance.services.identity import passwords
 from tests.fakes import postgres_server as postgres
 from tests.fakes.clock import FakeClock
 
@@ -69,6 +71,7 @@ class Databases:
         self._numbers = itertools.count(1)
         self._template_file: Path | None = None
         self._server: Path | None = None
+        self._command: Callable[[str], None]
         self._open = ExitStack()
         self._engines: dict[str, Engine] = {}
         self._url: dict[str, URL] = {}
@@ -80,7 +83,8 @@ class Databases:
             return f"sqlite:///{file}"
         home = self._postgres()
         name = f"t{next(self._numbers)}"
-        postgres.execute(home, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+        # Files are copied, not logged page by page: half the work, and nobody recovers this server.
+        self._command(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} STRATEGY FILE_COPY")
         return postgres.url(home, name)
 
     def create_blank(self, kind: str, directory: Path) -> str:
@@ -89,13 +93,13 @@ class Databases:
             return f"sqlite:///{directory}/blank.db"
         home = self._postgres()
         name = f"t{next(self._numbers)}"
-        postgres.execute(home, f"CREATE DATABASE {name}")
+        self._command(f"CREATE DATABASE {name}")
         return postgres.url(home, name)
 
     def drop(self, url: str) -> None:
         if self._server is not None and url.startswith("postgresql"):
             name = url.partition("@/")[2].partition("?")[0]
-            postgres.execute(self._server, f"DROP DATABASE {name} WITH (FORCE)")
+            self._command(f"DROP DATABASE {name} WITH (FORCE)")
         elif url.startswith("sqlite"):
             for suffix in ("", "-wal", "-shm"):
                 Path(url.removeprefix("sqlite:///") + suffix).unlink(missing_ok=True)
@@ -134,9 +138,20 @@ class Databases:
                     f"PostgreSQL {postgres.VERSION} is not installed (Debian package postgresql-{postgres.VERSION})"
                 )
             self._server = self._open.enter_context(postgres.server(is_durable=False))
-            postgres.execute(self._server, f"CREATE DATABASE {_TEMPLATE}")
+            self._command = self._open.enter_context(postgres.administrator(self._server))
+            self._command(f"CREATE DATABASE {_TEMPLATE}")
             create_schema(postgres.url(self._server, _TEMPLATE))
         return self._server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_hashes() -> Iterator[None]:
+    """The real cost of a password matters to one test (of logging in); the rest need not wait for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        passwords.nobody.cache_clear()
+        yield
+    passwords.nobody.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,11 @@ def csrf_of(token: str) -> str:
     return hmac.new(token.encode(), b"csrf", hashlib.sha256).hexdigest()
 
 
+def _is_same(given: str, wanted: str) -> bool:
+    """As octets: of texts only ASCII can be compared so, and a form may hold anything."""
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), wanted.encode())
+
+
 def remember(response: Response, token: str, lifetime_s: int) -> None:
     response.set_cookie(COOKIE, token, max_age=lifetime_s, secure=True, httponly=True, samesite="Lax", path="/")
 
@@ -64,7 +69,7 @@ def seen_by(site: Site, permission: Permission | None) -> Callable[[View], View]
             if g.caller.rules is not None:
                 raise Forbidden("this token is for certain requests of another API only")
             g.actor, g.csrf = g.caller.actor, csrf_of(token)
-            if request.method == "POST" and not hmac.compare_digest(request.form.get("csrf", ""), g.csrf):
+            if request.method == "POST" and not _is_same(request.form.get("csrf", ""), g.csrf):
                 raise Forbidden("this form is too old or came from another site", next_step="reload the page")
             if permission is not None:
                 demand(g.actor, permission)

@@ -50,6 +50,10 @@ class Ambiguous(Conflict):
     code = "ambiguous"
 
 
+class Taken(Conflict):
+    """Something else has it. `why` names what, for those who see everything; to others it may be strange."""
+
+
 class IllegalMove(Conflict):
     """The node's state does not allow that verb."""
 

@@ -34,6 +34,7 @@ class By(enum.StrEnum):
     HOLD = "hold"
     CORE = "core"
     NOBODY = "nobody"
+    """Arguments of what is only acted out are looked at and not kept: there may be secrets among them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +172,7 @@ def _one(item: object, phase: Phase, *, is_fake: bool, has_ramdisk: bool) -> dic
     args = _args(item.get("args"), known, _called(interface, step))
     _refuse_without_ramdisk(known, args, _called(interface, step), has_ramdisk=has_ramdisk)
     return {
-        "interface": interface or "power", "step": step, "args": args,
+        "interface": interface or "power", "step": step, "args": {} if known.by is By.NOBODY else args,
         "priority": _number(item, "priority"), "order": _number(item, "order"),
     }  # fmt: skip
 

@@ -23,7 +23,7 @@ NODE_TEXTS = frozenset(
 )
 NODE_OBJECTS = frozenset({"properties", "extra"})
 NOT_HERE = frozenset({"driver"})
-"""A rule written for another service may name these; the inspection that comes to it fails and says so."""
+"""A rule written for another service may name these; an inspection in which one would change fails and says so."""
 PORT_TEXTS = frozenset({"name", "description", "physical_network", "vendor", "category"})
 PORT_FLAGS = frozenset({"pxe_enabled", "is_smartnic"})
 PORT_OBJECTS = frozenset({"local_link_connection", "extra"})

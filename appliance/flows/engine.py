@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 POLL_S = 1.0
+Over = tuple[int, int]
+"""A flow and that claim of it which has ended. It may have been claimed anew before the dispatcher hears of the end."""
+
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
@@ -80,12 +83,12 @@ class Engine:
         )
         self._runner = Runner(database, flows, resources, clock=self.clock, lease=self.lease, chance=chance)
         self._settler = Settler(database, self._runner, pools)
-        self._running: set[int] = set()
-        """Ids of the flows that we own. Only the dispatcher changes it."""
+        self._running: dict[int, int] = {}
+        """The flows that we own, with their claims. Only the dispatcher changes it."""
         self._ready: list[Turned] = []
         self._knows_due = False
-        self._back: deque[Turned | Claimed | int] = deque()
-        """From the threads to the dispatcher: to be settled, going on, or an id that is ours no more."""
+        self._back: deque[Turned | Claimed | Over] = deque()
+        """From the threads to the dispatcher: to be settled, going on, or ours no more."""
         self._work: queue.SimpleQueue[Claimed | Turned | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._leaving = threading.Event()
@@ -122,9 +125,12 @@ class Engine:
         self._ring()
         if self._dispatcher is not None:
             self._dispatcher.join(max(1.0, until - time.monotonic()))
+        try:
+            self.lease.leave()
+        except SQLAlchemyError:
+            log.exception("the database does not answer; our flows are free when our lease ends")
         if self._listener is not None:
             self._listener.stop()
-        self.lease.leave()
         self._threads_alive, self._dispatcher = [], None
 
     # For tests --------------------------------------------------------------------------------------------------------
@@ -180,10 +186,15 @@ class Engine:
             except SQLAlchemyError:
                 log.exception("the database does not answer; next try in %.0f s", POLL_S)
                 pause_s = POLL_S
+            except BaseException:  # a loop top: without this thread no flow of this engine would ever move again
+                log.exception("no flow could be looked at; next try in %.0f s", POLL_S)
+                pause_s = POLL_S
             if pause_s > 0:
                 bells.wait(TOPIC, seen=seen, timeout_s=pause_s)
-        if self._collect():
-            for turned in self._settler.settle(self._ready).alone:
+        while self._collect():  # a transaction takes only so many
+            settled = self._settler.settle(self._ready)
+            self._ready = settled.later
+            for turned in settled.alone:
                 self._settler.settle_alone(turned)
 
     def _dispatch(self) -> float:
@@ -201,7 +212,12 @@ class Engine:
                 return POLL_S if due_at is None else min(POLL_S, (due_at - now).total_seconds())
         self._knows_due = not is_ready
         turns, self._ready = self._ready, []
-        settled = self._settler.settle(turns, partial(self._claim_due, free) if may_claim else None)
+        try:
+            settled = self._settler.settle(turns, partial(self._claim_due, free) if may_claim else None)
+        except BaseException:
+            for turned in turns:  # one of them ended in an unknown way: where it harms nobody, it is found out
+                self._work.put(turned)
+            raise
         self._sort(settled)
         return 0.0 if turns or settled.going_on else POLL_S
 
@@ -213,18 +229,23 @@ class Engine:
                     self._ready.append(turned)
                 case Claimed() as row:
                     self._go_on(row)
-                case flow_id:
-                    self._running.discard(flow_id)
+                case flow_id, claim:
+                    if self._running.get(flow_id) == claim:
+                        del self._running[flow_id]
         return bool(self._ready)
 
     def _sort(self, settled: Settled) -> None:
-        self._running.difference_update(settled.ended)
-        self._running.update(row.id for row in settled.going_on)
+        for flow_id in settled.ended:
+            self._running.pop(flow_id, None)
+        self._running |= {row.id: row.claim for row in settled.going_on}
         self._ready += settled.later
         for row in settled.going_on:
             self._go_on(row)
         for turned in settled.alone:
-            self._work.put(turned)
+            if self._stopping.is_set():  # the threads are leaving
+                self._settler.settle_alone(turned)
+            else:
+                self._work.put(turned)
 
     def _go_on(self, row: Claimed) -> None:
         if self._stopping.is_set():
@@ -255,14 +276,23 @@ class Engine:
 
     def _work_loop(self) -> None:
         while (job := self._work.get()) is not None:
-            self._back.append(self._do(job))
+            row = job.row if isinstance(job, Turned) else job
+            if self._stopping.is_set() and row is job:
+                continue  # not begun: it stays ours, and Lease.leave frees it
+            try:
+                done = self._do(job)
+            except BaseException as problem:  # a loop top: some libraries end "the program" by SystemExit
+                log.exception("step ended in an unknown way flow=%s step=%s", row.uuid, row.step)
+                self._runner.put_back(row, problem)
+                done = None
+            self._back.append(done or (row.id, row.claim))
             self._ring()
 
-    def _do(self, job: Claimed | Turned) -> Claimed | Turned | int:
+    def _do(self, job: Claimed | Turned) -> Claimed | Turned | None:
+        """None when the flow is ours no more."""
         if isinstance(job, Turned):
-            return self._settler.settle_alone(job) or job.row.id
-        # A flow that is not begun before the engine stops is left as it is; Lease.leave frees it.
-        return job.id if self._stopping.is_set() else self._runner.act(job) or job.id
+            return self._settler.settle_alone(job)
+        return self._runner.act(job)
 
 
 def _time(micros: int) -> datetime:

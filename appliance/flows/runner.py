@@ -18,7 +18,7 @@ from appliance.flows.procedure import AbortAsked, Act, Procedure, Step
 from appliance.flows.resources import Resources
 from appliance.flows.transition import line
 from appliance.models import event, flow_queue
-from appliance.models.database import Database, JsonObject
+from appliance.models.database import Database, JsonObject, is_out_of_order
 from appliance.models.flow_queue import Claimed, Fenced, Needs
 from appliance.models.node import Node
 from bmc.errors import BmcError
@@ -155,13 +155,17 @@ class Runner:
     def drop(self, row: Claimed) -> None:
         log.info("step result dropped: flow %s is no longer ours", row.uuid)
 
-    def put_back(self, row: Claimed, problem: Exception) -> None:
-        """Free the flow after an error that no step may raise; it is run again after a pause."""
+    def put_back(self, row: Claimed, problem: BaseException) -> None:
+        """Free the flow after an error that no step may raise; it is run again after a pause.
+
+        Trouble of the database itself counts as nobody's: a flow waits for space on the disk as long as that takes.
+        """
         name, now = type(problem).__name__, self.clock()
         try:
             with self._database.write() as session:
                 wake_at = now + timedelta(seconds=STUMBLE_PAUSE_S)
-                if flow_queue.put_back(session, row, wake_at=wake_at, note=f"broke with {name}"):
+                is_loss = not is_out_of_order(problem)
+                if flow_queue.put_back(session, row, wake_at=wake_at, note=f"broke with {name}", is_loss=is_loss):
                     said = f"{row.step}: broke with {name}; the log has the details."
                     event.record_all(session, [line(row, "step.retry", said, at=now, duration_s=None)])
         except Exception:  # a loop top: the row is taken over later

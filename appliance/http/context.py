@@ -22,7 +22,8 @@ from bmc.api import Bmc
 class Context:
     """connect: the kept connection to a node's BMC; it does no I/O by itself and needs no transaction.
 
-    background: for work that outlives a request and that a reconciler would finish if this process died.
+    background: for work that outlives a request and that a reconciler would finish if this process died; imports: for
+    the same on the bytes of images, which takes hours where somebody else's server is slow.
     doctor: checks of the whole appliance, each {name, ok, detail, next}.
     """
 
@@ -33,6 +34,7 @@ class Context:
     clock: Clock
     connect: Callable[[Node], Bmc]
     background: Executor
+    imports: Executor
     discovery: Policy
     images: ImageStore
     doctor: Callable[[Session], list[dict[str, object]]]

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, Response, current_app, g, request
-from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 
 from appliance.domain import errors
 from appliance.http.json_body import reply
+from appliance.models.database import is_out_of_order
 from bmc.errors import BmcError
 
 log = logging.getLogger(__name__)
@@ -90,6 +91,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(IntegrityError, _stale)
     app.register_error_handler(OperationalError, _storage)
     app.register_error_handler(InterfaceError, _storage)
+    app.register_error_handler(InternalError, _internal)
     app.register_error_handler(PoolTimeout, _crowded)
     app.register_error_handler(DataError, _not_keepable)
     app.register_error_handler(HTTPException, _http)
@@ -110,14 +112,19 @@ def body(code: str, message: str, *, why: str = "", next_step: str = "") -> dict
 
 def _refusal(error: errors.RackwrightError) -> Response:
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    why, next_step = (error.why, error.next_step) if _may_know(error) else ("", "")
     response = _say(
-        Refusal(
-            status=status, code=error.code, message=error.message, why=error.why, next_step=error.next_step, cause=error
-        )
+        Refusal(status=status, code=error.code, message=error.message, why=why, next_step=next_step, cause=error)
     )
     if status == 401:
         response.headers.setdefault("WWW-Authenticate", "Bearer")
     return response
+
+
+def _may_know(error: errors.RackwrightError) -> bool:
+    """Whose a thing is that somebody else has, is for those who see everything."""
+    actor = g.get("actor")
+    return not isinstance(error, errors.Taken) or (actor is not None and actor.is_site_wide)
 
 
 def _bmc(error: BmcError) -> Response:
@@ -129,7 +136,7 @@ def _bmc(error: BmcError) -> Response:
     )
 
 
-def _stale(error: StaleDataError | IntegrityError | OperationalError | InterfaceError) -> Response:
+def _stale(error: StaleDataError | IntegrityError | OperationalError | InterfaceError | InternalError) -> Response:
     log.info("request lost a race request=%s path=%s kind=%s", g.request_id, request.path, type(error).__name__)
     text = "somebody else changed this at the same time"
     why = "two changes met in the database; this one was undone as a whole"
@@ -149,7 +156,12 @@ def _crowded(_error: PoolTimeout) -> Response:
     return _say(Refusal(status=503, code="unavailable", message="the appliance is busy", next_step="try again"))
 
 
-def _storage(error: OperationalError | InterfaceError) -> Response:
+def _internal(error: InternalError) -> Response:
+    """PostgreSQL says so of a server that takes no writes now, and of some things that are our own fault."""
+    return _storage(error) if is_out_of_order(error) else _ours(error)
+
+
+def _storage(error: OperationalError | InterfaceError | InternalError) -> Response:
     if getattr(error.orig, "sqlstate", None) in _RACES:
         return _stale(error)
     log.error("database refused request=%s error=%s", g.get("request_id", ""), error.orig)

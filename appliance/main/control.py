@@ -42,7 +42,7 @@ def run(state: Path, *, listen: str | None = None, roles: frozenset[str] = froze
     for server in servers:
         server.start()
     if "worker" in roles:
-        control.background.submit(control.images.recover)
+        control.imports.submit(control.images.recover)
         control.engine.start()
         control.loop.start()
     gc.collect()
@@ -112,6 +112,7 @@ def _stop(control: wiring.Control, servers: list[Server], roles: frozenset[str])
         control.loop.stop(within_s=1.0)
         control.engine.stop(within_s=ENGINE_GRACE_S)
     control.background.shutdown(wait=False, cancel_futures=True)
+    control.imports.shutdown(wait=False, cancel_futures=True)
     control.connections.close()
     control.database.dispose()
     log.info("control stopped")

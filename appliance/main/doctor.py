@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,23 @@ from appliance.domain.clock import Clock
 from appliance.models.flow import Flow, Worker
 from appliance.models.image import Image
 from appliance.models.node import Node
-from appliance.services import bootfiles, network
+from appliance.services import bootfiles, clouds, identity, network
+from appliance.services.identity import proving
 
 LOW_DISK_BYTES = 2 << 30
+SOON = timedelta(days=14)
+"""Before the end of a password this is said."""
 
 
 class Doctor:
-    def __init__(self, config: Config, clock: Clock) -> None:
-        self._config, self._clock = config, clock
+    def __init__(self, config: Config, clock: Clock, rules: identity.Rules) -> None:
+        self._config, self._clock, self._rules = config, clock, rules
 
     def checks(self, session: Session) -> list[dict[str, object]]:
         """All checks, each {name, ok, detail, next}; `next` is empty when all is well."""
         parts: tuple[Callable[[Session], Iterator[dict[str, object]]], ...] = (
             self._database, self._disk, self._processes, self._netboot, self._boot_files, self._subnets, self._worker,
-            self._images, self._nodes,
+            self._images, self._nodes, self._clouds,
         )  # fmt: skip
         return [check for part in parts for check in part(session)]
 
@@ -103,6 +107,21 @@ class Doctor:
         faults = list(session.scalars(select(Node).where(Node.fault.is_not(None)).limit(20)))
         detail = "; ".join(f"{node.label}: {node.fault}" for node in faults) or "no node has a fault"
         yield _check("nodes", ok=not faults, detail=detail, nxt="rackwright node why NAME")
+
+    def _clouds(self, session: Session) -> Iterator[dict[str, object]]:
+        """Whether OpenStack clients still get in with what clouds.yaml holds; nothing without such a file."""
+        now, found = self._clock(), sorted(clouds.logins(self._config.state), key=lambda login: login.name)
+        ends = [(login.name, proving.good_until(session, login.name, login.password, self._rules)) for login in found]
+        refused = [name for name, end in ends if end is not None and end <= now]
+        soon = [f"{name} on {end:%Y-%m-%d}" for name, end in ends if end is not None and now < end < now + SOON]
+        detail = "; ".join(
+            [f"the password of {name} does not log in any more" for name in refused]
+            + [f"the password of {one} expires" for one in soon]
+        )
+        file = self._config.places.clouds
+        nxt = f"put the new password into {file}" if refused else "change it: rackwright login --new-password-file FILE"
+        if found:
+            yield _check("clouds.yaml", ok=not detail, detail=detail or f"{file} logs in", nxt=nxt)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -38,6 +38,8 @@ from images.fetch import Limits
 log = logging.getLogger(__name__)
 
 BACKGROUND_THREADS = 8
+IMPORT_THREADS = 8
+"""Threads of their own: who has power switched does not wait for anybody's downloads."""
 ENGINE_THREADS = 10
 FETCHES_AT_ONCE, IMAGES_AT_ONCE = 4, 2
 """Config-drives and images fetched at the same time: four threads stay for other steps."""
@@ -53,6 +55,7 @@ class Control:
     engine: Engine
     loop: Loop
     background: Background
+    imports: Background
     connections: Connections
     images: ImageStore
 
@@ -70,14 +73,16 @@ def build(config: Config, clock: Clock) -> Control:
         config.places.images, database=database, vault=keys, pack=pack_image, fetch=fetcher(limits),
         check=checker(limits), clock=clock, name=f"{socket.gethostname()}:{config.state}",
     )  # fmt: skip
-    tokens = identity.Tokens(database, keys, clock, _login_policy(config))
+    tokens = identity.Tokens(database, keys, clock, _login_policy(config), state=config.state)
+    doctor = Doctor(config, clock, tokens.policy.passwords)
     background = Background(BACKGROUND_THREADS)
+    imports = Background(IMPORT_THREADS)
     sources = ImageSources(database, keys, store, opened=timed_fetcher(limits), clock=clock)
     resources = _resources(config, store, bmcs, clock, database=database, sources=sources)
     engine = Engine(database, FLOWS, resources, clock=clock, threads=ENGINE_THREADS)
     context = Context(
         state=config.state, config=config, database=database, vault=keys, clock=clock, connect=bmcs.connect,
-        background=background, discovery=_discovery(config), images=store, doctor=Doctor(config, clock).checks,
+        background=background, imports=imports, discovery=_discovery(config), images=store, doctor=doctor.checks,
         ca_fingerprint=tls.ca_fingerprint(config.state), tokens=tokens,
     )  # fmt: skip
     sweeps = [
@@ -87,8 +92,8 @@ def build(config: Config, clock: Clock) -> Control:
     ]
     loop = Loop(database, sweeps, owner=_process_name(), clock=clock)
     return Control(
-        config=config, database=database, context=context, engine=engine, loop=loop, background=background,
-        connections=connections, images=store,
+        config=config, database=database, context=context, engine=engine, loop=loop,
+        background=background, imports=imports, connections=connections, images=store,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What clients find services by: regions, services, endpoints."""
+"""What clients find services by: regions, services, endpoints; and what is kept here for other services."""
 
 from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -71,17 +71,29 @@ class EndpointShown(Model):
 class Limit(Model):
     """How much of a resource of a service: the default for all (project_id and domain_id empty), or for one of them.
 
-    The appliance keeps these for services that ask; nothing of its own is limited by them.
+    The appliance keeps these for services that ask; nothing of its own is limited by them. A registered limit outlives
+    its service, as clients expect.
     """
 
     __tablename__ = "resource_limit"
     __table_args__ = (UniqueConstraint("service_id", "region_key", "resource_name", "project_key", "domain_key"),)
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_hex)
-    service_id: Mapped[str] = mapped_column(ForeignKey("service.id", ondelete="CASCADE"))
+    service_id: Mapped[str] = mapped_column(String(64))
     region_key: Mapped[str] = mapped_column(String(255), default="")
     resource_name: Mapped[str] = mapped_column(String(255))
     project_key: Mapped[str] = mapped_column(String(64), default="")
     domain_key: Mapped[str] = mapped_column(String(64), default="")
     amount: Mapped[int]
     description: Mapped[str | None] = mapped_column(Text)
+
+
+class PolicyDocument(Model):
+    """Rules of another service, in whatever form it reads them. type: the media type of `blob`."""
+
+    __tablename__ = "policy_document"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_hex)
+    type: Mapped[str] = mapped_column(String(255))
+    blob: Mapped[str] = mapped_column(Text)
+    extra: Mapped[JsonObject] = mapped_column(default=dict)

@@ -6,6 +6,7 @@ nobody queues and rows are locked by the queries that need it. Not here: models 
 """
 
 import select
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, Connection, Engine, MetaData, create_engine, event, text
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy import JSON, Connection, Engine, MetaData, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.pool import QueuePool
 
@@ -76,17 +78,40 @@ def _prepare_sqlite(engine: Engine) -> None:
             connection.connection.driver_connection.execute("BEGIN")
 
 
+_CONNECTING = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+"""A server whose machine is gone says nothing; by default we would wait for its answer for two hours."""
+IDLE_S = 30
+"""A peer that froze, or lost its network, within a transaction keeps its locks no longer; all others wait for them."""
+
+
 def _prepare_postgresql(engine: Engine) -> None:
     """A connection that lay in the pool is looked at before use, and none of an earlier server's is used.
 
+    A transaction of ours that does nothing for IDLE_S is ended by the server: nothing slow belongs into one.
     A server that went away, or ended our session, has said so on the socket; a server that is well says nothing there.
     So the look is one `poll` of this machine, where a question would cost the server's answer at each use.
     """
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: object) -> None:
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_S * 1000:.0f}ms'")
+        connection.commit()
 
     @event.listens_for(engine, "checkout")
     def _checkout(connection: Any, _record: object, _proxy: object) -> None:
         if connection.closed or _has_news(connection.pgconn.socket):
             raise InvalidatePoolError
+
+    @event.listens_for(engine, "handle_error")
+    def _handle_error(context: Any) -> None:
+        if getattr(context.original_exception, "sqlstate", None) in _NO_MORE_OURS:
+            context.is_disconnect = True  # the next who asks is connected anew, perhaps to another server
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
@@ -125,12 +150,14 @@ def make_engine(url: str) -> Engine:
         )
         _prepare_sqlite(engine)
         return engine
+    asked = make_url(url).query
     engine = create_engine(
         url,
         json_serializer=_json_dumps,
         json_deserializer=orjson.loads,
         pool_size=16,
         max_overflow=32,
+        connect_args={name: value for name, value in _CONNECTING.items() if name not in asked},
     )
     _prepare_postgresql(engine)
     return engine
@@ -214,7 +241,11 @@ class Database:
     def _write_alone(self) -> Iterator[Session]:
         with Session(self._write_engine, expire_on_commit=False) as session:
             yield session
-            session.commit()
+            try:
+                session.commit()
+            except BaseException:
+                session.invalidate()  # else the pool's next user might commit what SQLAlchemy takes for ended
+                raise
 
     def dispose(self) -> None:
         self.engine.dispose()
@@ -223,6 +254,29 @@ class Database:
 def after_commit(session: Session, call: Callable[[], None]) -> None:
     """Run `call` when this session's transaction is durable; forget it if the transaction rolls back."""
     session.info.setdefault("after_commit", []).append(call)
+
+
+_SQLITE_CODES = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_NOMEM}
+_POSTGRESQL_CLASSES = {"08", "40", "53", "57"}
+"""Connection lost, undone by a race, out of resources, stopped by an operator (PostgreSQL, Error Codes)."""
+_NO_MORE_OURS = {"25006", "25P03"}
+"""The server became a stand-by that takes no writes; or it ended a transaction that was idle for too long."""
+
+
+def is_out_of_order(problem: BaseException) -> bool:
+    """Whether the database itself is in trouble, a full disk or a lost connection, and not what it was asked to do."""
+    if isinstance(problem, PoolTimeout):
+        return True
+    if not isinstance(problem, DBAPIError):
+        return False
+    code = getattr(problem.orig, "sqlite_errorcode", None)
+    state = getattr(problem.orig, "sqlstate", None) or ""
+    return (
+        problem.connection_invalidated
+        or (code is not None and code & 0xFF in _SQLITE_CODES)
+        or state[:2] in _POSTGRESQL_CLASSES
+        or state in _NO_MORE_OURS
+    )
 
 
 def take_turns(session: Session, over: str) -> None:

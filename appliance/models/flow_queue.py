@@ -49,6 +49,7 @@ class Claimed:
     """A flow that a worker owns, as it last read it. step: the one to run (after a wait: its branch).
 
     row_step: the step that people are shown; while the time-out branch looks, it stays the one that led to the wait.
+    claim: the fence as it was claimed with: tells this claim from a later one of the same worker.
     timed_out: the wait for `wait_for` expired and `step` is its other branch; without this, `payload` may be empty and
     yet be the answer.
     """
@@ -77,6 +78,7 @@ class Claimed:
     waiting_since: datetime | None
     deadline: datetime | None
     row_step: str
+    claim: int = 0
     timed_out: bool = False
 
     waited_s: float | None = None
@@ -287,6 +289,7 @@ def claim(
         if places.take(wanted, held_slot=row.slot):
             row.owner = worker
             row.fence += 1
+            row.claim = row.fence
             if not row.timed_out:  # a look at a wait must not give away what the wait holds
                 places.leave(slot=row.slot if row.slot != wanted.slot else None)
                 row.slot = wanted.slot
@@ -473,12 +476,13 @@ def drop_signals(session: Session, flow_ids: Collection[int]) -> None:
         session.connection().execute(_SIGNALS_GONE, {"of_ids": list(flow_ids)})
 
 
-def put_back(session: Session, row: Claimed, *, wake_at: datetime, note: str) -> bool:
+def put_back(session: Session, row: Claimed, *, wake_at: datetime, note: str, is_loss: bool) -> bool:
     """Free a row whose step broke. By owner only: whether a transition was kept, and so the fence, is unknown."""
+    losses = _FLOW.c.losses + int(is_loss)
     done = session.execute(
         update(_FLOW)
         .where(_FLOW.c.id == row.id, _FLOW.c.owner == row.owner)
-        .values(owner=None, fence=_FLOW.c.fence + 1, losses=_FLOW.c.losses + 1, wake_at=wake_at, note=note)
+        .values(owner=None, fence=_FLOW.c.fence + 1, losses=losses, wake_at=wake_at, note=note)
         .returning(_FLOW.c.id)
     ).first()
     return done is not None

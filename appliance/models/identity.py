@@ -109,7 +109,8 @@ class ApplicationCredential(Model):
     """What a user gives to a program: some of the user's roles on one project.
 
     role_ids: the roles; what the user has lost since counts no longer. rule_ids: the only requests it may make, or none
-    for all. is_unrestricted: the program may make further credentials.
+    for all. is_unrestricted: the program may make further credentials. is_own_secret: somebody thought the secret up,
+    so that failures are counted.
     """
 
     __tablename__ = "application_credential"
@@ -121,6 +122,9 @@ class ApplicationCredential(Model):
     name: Mapped[str] = mapped_column(String(255))
     description: Mapped[str | None] = mapped_column(Text)
     secret_hash: Mapped[str] = mapped_column(String(255))
+    is_own_secret: Mapped[bool] = mapped_column(default=True)
+    failed_logins: Mapped[int] = mapped_column(default=0)
+    locked_until: Mapped[datetime | None] = mapped_column(UtcTime)
     role_ids: Mapped[list[Any]] = mapped_column(default=list)
     rule_ids: Mapped[list[Any]] = mapped_column(default=list)
     is_unrestricted: Mapped[bool] = mapped_column(default=False)

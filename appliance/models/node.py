@@ -1,10 +1,10 @@
 """A node: one physical machine (or a pretend one on the `fake` driver), its ports and what it last told of itself."""
 
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Table, Text, bindparam, insert, select
-from sqlalchemy.orm import Mapped, Session, lazyload, make_transient_to_detached, mapped_column, relationship
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, bindparam, select
+from sqlalchemy.orm import Mapped, Session, lazyload, mapped_column, relationship
 
 from appliance.models.chassis import Chassis
 from appliance.models.columns import Kept, UtcTime, new_uuid
@@ -196,24 +196,6 @@ def lock(session: Session, node_id: int) -> Node | None:
     Readers do not, nor does who adds an event. The node's row is locked before that of its work, everywhere.
     """
     return session.scalar(_LOCKED, {"of_id": node_id})
-
-
-_INSERT = insert(cast("Table", Node.__table__))
-_COLUMNS = frozenset(Node.__table__.c.keys())
-
-
-def add(session: Session, node: Node) -> None:
-    """Write a new node that has no ports yet: a third of the price of a unit of work. Raises IntegrityError.
-
-    Afterwards it is the session's as if loaded; what it was not given is read when asked for.
-    """
-    node.version = 1
-    values = {name: value for name, value in vars(node).items() if name in _COLUMNS}
-    inserted = session.connection().execute(_INSERT, values).inserted_primary_key
-    assert inserted is not None
-    node.id = inserted[0]
-    make_transient_to_detached(node)
-    session.add(node)
 
 
 class Inventory(Model):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import String
+from sqlalchemy import LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from appliance.models.columns import Kept
@@ -12,6 +12,7 @@ from appliance.models.database import Model
 class Runbook(Kept, Model):
     """steps: [{interface, step, args, order}]. name: a trait; a node needs that trait to be given the runbook.
 
+    Secrets among args are masks there; secret: the steps without masks, sealed, if there are any.
     owner: the project it belongs to; None with is_public: everybody's.
     """
 
@@ -19,6 +20,7 @@ class Runbook(Kept, Model):
 
     name: Mapped[str] = mapped_column(String(255), unique=True)
     steps: Mapped[list[Any]] = mapped_column(default=list)
+    secret: Mapped[bytes | None] = mapped_column(LargeBinary)
     disable_ramdisk: Mapped[bool] = mapped_column(default=False)
     is_public: Mapped[bool] = mapped_column(default=False)
     owner: Mapped[str | None] = mapped_column(String(255), index=True)

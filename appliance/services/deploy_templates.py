@@ -9,7 +9,9 @@ from sqlalchemy.orm import Session
 
 from appliance.domain.errors import Conflict
 from appliance.models.deploy_template import DeployTemplate
+from appliance.services import step_secrets
 from appliance.services.belonging import apply, first, is_uuid, keep
+from appliance.services.vault import Vault
 
 
 def fetch(session: Session, ident: str) -> DeployTemplate:
@@ -40,7 +42,7 @@ def delete(session: Session, row: DeployTemplate) -> None:
     session.flush()
 
 
-def steps_for(session: Session, traits: Iterable[str]) -> list[dict[str, Any]]:
+def steps_for(session: Session, vault: Vault, traits: Iterable[str]) -> list[dict[str, Any]]:
     """The steps of all templates that these traits name: [{interface, step, args, priority}], highest priority first.
 
     Priority 0 is kept: it says that a step which would run by itself shall not. Of two templates that name the same
@@ -50,7 +52,7 @@ def steps_for(session: Session, traits: Iterable[str]) -> list[dict[str, Any]]:
     rows = session.scalars(select(DeployTemplate).where(DeployTemplate.name.in_(wanted)).order_by(DeployTemplate.name))
     steps: dict[tuple[str, str], dict[str, Any]] = {}
     for row in rows:
-        for step in row.steps:
+        for step in step_secrets.opened(vault, row):
             steps.setdefault((step["interface"], step["step"]), dict(step))
     return sorted(steps.values(), key=lambda step: -step["priority"])
 

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from appliance.domain import names
 from appliance.domain.access import Actor
-from appliance.domain.errors import Ambiguous, Conflict, Forbidden, Invalid, NotFound
+from appliance.domain.errors import Ambiguous, Conflict, Forbidden, Invalid, NotFound, Taken
+from appliance.domain.lifecycle import State
 from appliance.models import event
 from appliance.models.image import Image
 from appliance.models.node import Inventory, Node
@@ -19,6 +20,9 @@ from appliance.services import image_catalog
 _IMPORT = "import a raw disk with a partition table, or a qcow2 of one"
 _OURS = re.compile(r"(?:glance://|https?://[^/]{1,255}/(?:image/)?v[12]/images/)([0-9a-f-]{36})(?:/file)?\Z")
 """How clients address an image of an image service."""
+_BEING_WRITTEN = select(Node.name, Node.uuid, Node.instance).where(
+    Node.provision_state.in_((State.DEPLOYING, State.DEPLOYWAIT, State.DEPLOYHOLD))
+)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,119}\Z")
 
 
@@ -128,10 +132,11 @@ def delete(session: Session, row: Image, *, actor: str, now: datetime) -> None:
     """Forget an image, unless it is protected, or a node is being written from it right now."""
     if row.is_protected:
         raise Forbidden(f"Image {row.uuid} is protected and cannot be deleted.", next_step="take the protection away")
-    for node in session.scalars(select(Node).where(Node.provision_state.in_(("deploying", "wait call-back")))):
-        if (node.instance or {}).get("image_uuid") == row.uuid:
-            raise Conflict(
-                f"image {row.label} is being deployed to {node.label}", next_step=f"rackwright node why {node.label}"
-            )
+    for label, uuid, instance in session.execute(_BEING_WRITTEN):
+        if (instance or {}).get("image_uuid") == row.uuid:
+            raise Taken(
+                f"image {row.label} is being deployed", why=f"to node {label or uuid}",
+                next_step=f"rackwright node why {label or uuid}",
+            )  # fmt: skip
     session.delete(row)
     event.record(session, at=now, kind="image.deleted", actor=actor, message=f"image {row.label} deleted")

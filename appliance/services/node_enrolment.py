@@ -1,6 +1,6 @@
-"""A node without ports, enrolled by the shortest way: one statement for it and one for its event, nothing read back.
+"""A node is enrolled by the shortest way: one statement for it and one for its event, nothing read back.
 
-Clients of OpenStack make nodes so, by the thousand; whoever gives MAC addresses too takes services.nodes.create.
+Clients of OpenStack make nodes so, by the thousand; services.nodes.create adds ports for the MAC addresses given.
 """
 
 from datetime import datetime
@@ -15,7 +15,7 @@ from appliance.domain.errors import Conflict
 from appliance.models import event
 from appliance.models.columns import new_uuid
 from appliance.models.node import Node
-from appliance.services import node_rules, nodes
+from appliance.services import node_rules
 from appliance.services.node_input import NewNode
 from appliance.services.vault import Vault
 
@@ -49,7 +49,7 @@ def enroll(
         "created_at": now, "updated_at": now, "provision_updated_at": now, "provision_state": state,
         "maintenance": maintenance,
     }  # fmt: skip
-    nodes.refuse_bmc(session, wish.bmc, wish.driver, but_not=None)
+    node_rules.refuse_bmc(session, wish.bmc, wish.driver, but_not=None)
     try:
         key = session.connection().execute(_statement(), values).inserted_primary_key
     except IntegrityError as cause:
@@ -69,7 +69,7 @@ def _columns(session: Session, vault: Vault, wish: NewNode) -> dict[str, Any]:
         "boot_mode": wish.boot_mode, "resource_class": wish.resource_class, "properties": wish.properties,
         "extra": wish.extra, "rack": wish.rack, "rack_unit": wish.rack_unit, "bmc_address": bmc.address,
         "bmc_udp_port": bmc.udp_port, "bmc_username": bmc.username,
-        "bmc_secret": vault.seal(bmc.password.encode(), nodes.bmc_context_of(uuid)) if bmc.password else None,
+        "bmc_secret": vault.seal(bmc.password.encode(), node_rules.bmc_context(uuid)) if bmc.password else None,
         "hidden": node_rules.sealed(uuid, vault, secrets),
     }  # fmt: skip
 

@@ -10,12 +10,13 @@ import orjson
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from appliance.domain.errors import Conflict, Forbidden, Invalid
+from appliance.domain.errors import Conflict, Forbidden, Invalid, Taken
 from appliance.domain.lifecycle import State, Verb
 from appliance.models import flow
 from appliance.models.chassis import Chassis
+from appliance.models.database import take_turns
 from appliance.models.node import Node
-from appliance.services.node_input import PLAIN_DETAILS, Details
+from appliance.services.node_input import PLAIN_DETAILS, BmcAccess, Details
 from appliance.services.vault import Vault
 
 
@@ -59,6 +60,28 @@ def refuse_taken(session: Session, wish: Details, *, but_not: Node | None) -> No
     if but_not is None and taken.uuid == wish.uuid:
         raise Conflict(f"A node with UUID {wish.uuid} already exists.")
     raise instance_taken(wish.instance_uuid, but_not.uuid if but_not is not None else "")
+
+
+def refuse_bmc(session: Session, bmc: BmcAccess, driver: str, *, but_not: int | None) -> None:
+    """Refuse a BMC that another node has."""
+    if bmc.address is not None and driver != "manual":
+        others = Node.id != (but_not or 0)
+        take_turns(session, f"bmc {bmc.address} {bmc.udp_port}")
+        same = select(Node).where(
+            Node.bmc_address == bmc.address, Node.bmc_udp_port == bmc.udp_port, Node.driver == driver, others
+        )
+        holder = session.scalars(same.limit(1)).first()
+        if holder is not None:
+            raise Taken(
+                f"the BMC at {bmc.address} port {bmc.udp_port} belongs to another node already",
+                why=f"two nodes cannot share one BMC, and it is that of {holder.label}",
+                next_step=f"rackwright node show {holder.label}",
+            )
+
+
+def bmc_context(uuid: str) -> str:
+    """The vault context of a node's BMC password."""
+    return f"node:{uuid}:bmc"
 
 
 def instance_taken(instance: str | None, uuid: str) -> Conflict:

@@ -8,18 +8,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, or_, select, true
+from sqlalchemy import bindparam, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
 from appliance.domain.errors import Ambiguous, Conflict, Invalid, NotFound
 from appliance.domain.lifecycle import DELETABLE, State, Verb, verbs_from
 from appliance.models import event, flow
-from appliance.models import node as node_rows
-from appliance.models.columns import new_uuid
 from appliance.models.database import take_turns
 from appliance.models.node import Inventory, Node, Port, Sighting, lock
-from appliance.services import node_rules
+from appliance.services import node_enrolment, node_rules
 from appliance.services.node_input import BOOT_MODES, BmcAccess, NewNode
 from appliance.services.vault import Vault
 
@@ -42,37 +40,15 @@ _NAMED = select(_NODE.c.id).where(_NODE.c.name == bindparam("name"), _NODE.c.id 
 
 
 def create(session: Session, vault: Vault, wish: NewNode, *, actor: str, now: datetime) -> Node:
-    """Enroll a node in state `enroll`. Refuses a name, MAC or BMC that another node has, and says which one."""
-    _refuse_taken(session, name=wish.name, macs=wish.macs, bmc=wish.bmc, driver=wish.driver, but_not=None)
-    node_rules.refuse_taken(session, wish.details, but_not=None)
-    node = Node(
-        uuid=wish.details.uuid or new_uuid(), **node_rules.columns(session, wish.details, None),
-        name=wish.name, driver=wish.driver, driver_options=dict(wish.driver_options), boot_mode=wish.boot_mode,
-        resource_class=wish.resource_class, rack=wish.rack, rack_unit=wish.rack_unit,
-        properties=dict(wish.properties), extra=dict(wish.extra),
-        created_at=now, updated_at=now, provision_updated_at=now, provision_state="enroll",
-    )  # fmt: skip
-    set_bmc(node, vault, wish.bmc)
-    node_rules.seal(node, vault, wish.details.secrets)
-    _insert(session, node, wish.macs, now)
-    event.record_all(session, [{
-        "at": now, "kind": "node.enrolled", "actor": actor, "node_id": node.id, "message": f"{node.label} enrolled",
-        "mac": None, "data": {}, "duration_s": None,
-    }])  # fmt: skip
+    """Enroll a node with its ports. Refuses a name, MAC or BMC that another node has, and says which one."""
+    _refuse_macs(session, wish.macs, but_not=None)
+    values = node_enrolment.enroll(session, vault, wish, actor=actor, now=now)
+    node = session.scalars(select(Node).where(Node.uuid == values["uuid"])).one()
+    if wish.macs:
+        node.ports = [Port(mac=mac, created_at=now) for mac in dict.fromkeys(wish.macs)]
+        adopt_sightings(session, node)
+        _flush(session)
     return node
-
-
-def _insert(session: Session, node: Node, macs: Sequence[str], now: datetime) -> None:
-    if not macs:
-        try:
-            node_rows.add(session, node)
-        except IntegrityError as cause:
-            raise Conflict(_TAKEN_MEANWHILE) from cause
-        return
-    node.ports = [Port(mac=mac, created_at=now) for mac in dict.fromkeys(macs)]
-    adopt_sightings(session, node)
-    session.add(node)
-    _flush(session)
 
 
 def set_bmc(node: Node, vault: Vault, access: BmcAccess) -> None:
@@ -86,24 +62,25 @@ def set_bmc(node: Node, vault: Vault, access: BmcAccess) -> None:
 
 
 def bmc_context(node: Node) -> str:
-    return bmc_context_of(node.uuid)
-
-
-def bmc_context_of(uuid: str) -> str:
-    return f"node:{uuid}:bmc"
+    return node_rules.bmc_context(node.uuid)
 
 
 def _refuse_taken(
-    session: Session, *, name: str | None, macs: Sequence[str], bmc: BmcAccess, driver: str, but_not: int | None
+    session: Session, *, name: str | None, macs: Sequence[str], bmc: BmcAccess, driver: str, but_not: int
 ) -> None:
     if name is not None:
         take_turns(session, f"node name {name}")
-        if session.scalar(_NAMED, {"name": name, "but_not": but_not or 0}) is not None:
+        if session.scalar(_NAMED, {"name": name, "but_not": but_not}) is not None:
             raise Conflict(f"A node with name {name} already exists.", next_step="choose another name")
-    others = Node.id != (but_not or 0) if macs or bmc.address else true()
+    _refuse_macs(session, macs, but_not=but_not)
+    node_rules.refuse_bmc(session, bmc, driver, but_not=but_not)
+
+
+def _refuse_macs(session: Session, macs: Sequence[str], *, but_not: int | None) -> None:
+    for mac in sorted(set(macs)):
+        take_turns(session, f"mac {mac}")
     if macs:
-        for mac in sorted(set(macs)):
-            take_turns(session, f"mac {mac}")
+        others = Node.id != (but_not or 0)
         taken = session.execute(
             select(Port.mac, Node).join(Node).where(Port.mac.in_(list(macs)), others).limit(1)
         ).first()
@@ -111,24 +88,6 @@ def _refuse_taken(
             raise Conflict(
                 f"{taken[0]} belongs to node {taken[1].label} already",
                 next_step=f"rackwright node show {taken[1].label}",
-            )
-    refuse_bmc(session, bmc, driver, but_not=but_not)
-
-
-def refuse_bmc(session: Session, bmc: BmcAccess, driver: str, *, but_not: int | None) -> None:
-    """Refuse a BMC that another node has."""
-    if bmc.address is not None and driver != "manual":
-        others = Node.id != (but_not or 0)
-        take_turns(session, f"bmc {bmc.address} {bmc.udp_port}")
-        same = select(Node).where(
-            Node.bmc_address == bmc.address, Node.bmc_udp_port == bmc.udp_port, Node.driver == driver, others
-        )
-        holder = session.scalars(same.limit(1)).first()
-        if holder is not None:
-            raise Conflict(
-                f"the BMC at {bmc.address} port {bmc.udp_port} belongs to node {holder.label} already",
-                why="two nodes cannot share one BMC",
-                next_step=f"rackwright node show {holder.label}",
             )
 
 

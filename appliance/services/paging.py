@@ -1,8 +1,10 @@
 """A part of a list, in an order, after a marker. The same for everything that is listed by UUID."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from sqlalchemy import Row as PlainRow
 from sqlalchemy import Select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -24,14 +26,26 @@ class Window:
 
 
 def page(session: Session, query: Select[Row], model: type[Row], window: Window) -> list[Row]:
-    """The rows of `query` that the window shows. Raises NotFound for a marker that is not among them."""
+    """The things of `query` that the window shows. Raises NotFound for a marker that is not among them."""
+    return list(session.scalars(_windowed(session, query, query, model, window)).unique())
+
+
+def rows(
+    session: Session, among: Select[Any], query: Select[Any], model: type[Any], window: Window
+) -> Sequence[PlainRow[Any]]:
+    """As `page`, of the columns that `query` names. among: the same query as `page` takes it, for the marker."""
+    return session.execute(_windowed(session, among, query, model, window)).all()
+
+
+def _windowed(
+    session: Session, among: Select[Any], query: Select[Any], model: type[Any], window: Window
+) -> Select[Any]:
     after = None
     if window.marker is not None:
-        last = session.scalars(query.where(model.uuid == window.marker)).unique().first()
+        last = session.scalars(among.where(model.uuid == window.marker)).unique().first()
         if last is None:
             raise NotFound(f"nothing has the UUID {window.marker[:64]!r} to continue after")
         after = paging.After(value=None if window.key is None else getattr(last, window.key.key), id=last.id)
     limit = max(1, min(window.limit, MOST))
     column = None if window.key is None else window.key.expression
-    shown = paging.page(query, column, model.id.expression, after=after, descending=window.descending, limit=limit)
-    return list(session.scalars(shown).unique())
+    return paging.page(query, column, model.id.expression, after=after, descending=window.descending, limit=limit)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from appliance.domain.errors import Conflict, Invalid
+from appliance.domain.errors import Conflict, Invalid, Taken
 from appliance.models import event
 from appliance.models.node import Node, Port, Portgroup
 from appliance.services import belonging, nodes
@@ -77,7 +77,7 @@ def _refuse_taken(session: Session, wish: Mapping[str, Any], *, but_not: int) ->
         query = belonging.of_nodes(Portgroup, None).where(column == value, Portgroup.id != but_not)
         holder = session.scalars(query).first()
         if holder is not None:
-            raise Conflict(f"A portgroup with {said} {value} already exists.", why=f"it is on node {holder.node.label}")
+            raise Taken(f"A portgroup with {said} {value} already exists.", why=f"it is on node {holder.node.label}")
 
 
 def _tell(session: Session, node: Node, message: str, actor: str, now: datetime) -> None:

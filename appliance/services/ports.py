@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ScalarSelect, select
 from sqlalchemy.orm import Session, lazyload, load_only, selectinload
 
-from appliance.domain.errors import Conflict, Invalid
+from appliance.domain.errors import Conflict, Invalid, Taken
 from appliance.models import event
 from appliance.models.node import Node, Port, Portgroup
 from appliance.services import belonging, nodes
@@ -29,6 +29,11 @@ def scoped(project: str | None) -> Any:
         load_only(Portgroup.uuid, Portgroup.name, Portgroup.standalone_ports_supported)
     )
     return belonging.of_nodes(Port, project).options(group)
+
+
+def group_uuid() -> ScalarSelect[str]:
+    """The UUID of a port's group, for a list that is read as rows."""
+    return select(Portgroup.uuid).where(Portgroup.id == Port.portgroup_id).scalar_subquery()
 
 
 def fetch(session: Session, ident: str, *, project: str | None) -> Port:
@@ -91,7 +96,7 @@ def _refuse_taken(session: Session, wish: Mapping[str, Any], *, but_not: int | N
         query = select(Node).join(Port).where(column == value, Port.id != (but_not or 0)).options(lazyload(Node.ports))
         holder = session.scalars(query).first()
         if holder is not None:
-            raise Conflict(f"A port with {said} {value} already exists.", why=f"it is a port of node {holder.label}")
+            raise Taken(f"A port with {said} {value} already exists.", why=f"it is a port of node {holder.label}")
 
 
 def _refuse_unfit(port: Port, node: Node) -> None:

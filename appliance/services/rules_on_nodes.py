@@ -37,6 +37,7 @@ def apply(session: Session, node: Node, row: Inventory, *, now: datetime) -> str
     before = orjson.dumps([subject.node, subject.ports])
     try:
         applied = engine.run(rules, subject)
+        _refuse_others(orjson.loads(before), subject)
         _check(session, node, subject)
     except (RuleFailed, Invalid) as cause:
         _tell(session, node, subject, [], now)
@@ -64,6 +65,17 @@ def _port(port: Port) -> dict[str, Any]:
     names = PORT_TEXTS | PORT_FLAGS | PORT_OBJECTS
     shown = {name: getattr(port, _PORT_COLUMNS.get(name, name)) for name in names}
     return shown | {"uuid": port.uuid, "address": port.mac}
+
+
+def _refuse_others(before: list[Any], subject: Subject) -> None:
+    """Raises RuleFailed when something changed that no rule may change; the place may have been worked out."""
+    was, ports = before
+    pairs = [(was, subject.node, NODE_TEXTS | NODE_OBJECTS | {"traits"})]
+    pairs += [(old, new, PORT_TEXTS | PORT_FLAGS | PORT_OBJECTS) for old, new in zip(ports, subject.ports, strict=True)]
+    for old, new, may_change in pairs:
+        for name in sorted((old.keys() | new.keys()) - may_change):
+            if old.get(name) != new.get(name):
+                raise RuleFailed(f"a rule does not change {name[:64]!r}: it is {str(old.get(name))[:64]!r} here")
 
 
 def _check(session: Session, node: Node, subject: Subject) -> None:

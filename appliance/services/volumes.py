@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from appliance.domain.errors import Conflict, IllegalMove
+from appliance.domain.errors import Conflict, IllegalMove, Taken
 from appliance.models import event
 from appliance.models.node import Node
 from appliance.models.volume import VolumeConnector, VolumeTarget
@@ -89,7 +89,7 @@ def _refuse_taken(session: Session, row: VolumeConnector | VolumeTarget) -> None
         holder = session.scalars(query.where(model.id != (row.id or 0))).first()
         same = session.scalar(select(model.id).where(model.uuid == row.uuid, model.id != (row.id or 0)))
     if holder is not None:
-        raise Conflict(_taken(row), why=f"it is {holder.uuid} on node {holder.node.label}")
+        raise Taken(_taken(row), why=f"it is {holder.uuid} on node {holder.node.label}")
     if same is not None:
         raise Conflict(f"A {_WORD[model].lower()} with UUID {row.uuid} already exists.")
 

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -40,9 +41,11 @@ class Loop:
             thread.start()
 
     def stop(self, *, within_s: float = 5.0) -> None:
+        """Begin no round more. Rounds still running after within_s end with the process."""
         self._stopping.set()
+        until = time.monotonic() + within_s
         for thread in self._threads:
-            thread.join(timeout=within_s)
+            thread.join(timeout=max(0.0, until - time.monotonic()))
 
     def _run(self, item: Reconciler) -> None:
         while not self._stopping.wait(item.every_s):

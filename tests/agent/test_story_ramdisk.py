@@ -1,20 +1,19 @@
 """The ramdisk in a real (emulated) machine: it boots, calls, reports, erases a disk and switches the machine off.
 
-The ramdisk is built below .build/ of the tree and kept there; the first run fetches about 100 MB of Debian packages.
+The ramdisk is kept in the stories' cache; the first run fetches about 100 MB of Debian packages.
 QEMU's own user network is used, so the machine reaches nothing but this process.
 """
 
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
 from images import ramdisk
 from tests.fakes.fake_control import FakeControl
+from tests.fakes.story_cache import RAMDISK, TREE
 
 _MIB = 1024 * 1024
-_TREE = Path(__file__).parents[2]
 _MAC = "52:54:00:0a:0b:01"
 _BOOT_S = 90
 
@@ -23,8 +22,7 @@ pytestmark = [pytest.mark.story, pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def built():
-    build = _TREE / ".build"
-    return ramdisk.build(build / "boot", build / "ramdisk", report=print)
+    return ramdisk.build(TREE / ".build/boot", RAMDISK, report=print)
 
 
 def _qemu(built, disks, words):
@@ -59,7 +57,7 @@ def _pattern(path, size):
 def test_the_ramdisk_is_small_and_an_unchanged_recipe_is_not_built_again(built):
     assert built.size_bytes <= 45 * _MIB
     said, begin = [], time.monotonic()
-    again = ramdisk.build(_TREE / ".build/boot", _TREE / ".build/ramdisk", report=said.append)
+    again = ramdisk.build(TREE / ".build/boot", RAMDISK, report=said.append)
     assert (again, said) == (built, [])
     assert time.monotonic() - begin < 20
 

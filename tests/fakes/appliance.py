@@ -1,21 +1,26 @@
 """A control process without sockets: the real faces over a real database, with pretend machines on the fake driver."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
+from flask import Flask
 from sqlalchemy import select
 
 from appliance.config import Config
 from appliance.domain.access import Role
 from appliance.domain.boot import Discovery
+from appliance.http.app import operator_app
 from appliance.http.context import Context
 from appliance.models.database import Database
 from appliance.models.identity import DEFAULT_DOMAIN, Project, User
 from appliance.services import identity
 from appliance.services.discovery import Policy
 from appliance.services.identity import bootstrap, grants, passwords, projects, roles, users
-from appliance.services.identity.sign_in import ByPassword, Wanted, Who, authenticate
+from appliance.services.identity.proving import ByPassword, Who
+from appliance.services.identity.sign_in import Wanted, authenticate
 from appliance.services.image_store import ImageStore
 from bmc.registry import Connections
 from bmc.types import BmcTarget
@@ -27,19 +32,35 @@ PASSWORD = "correct-horse-battery"
 class Appliance:
     """`context` for the app factories; `clock` moves by hand; `token(role)` logs somebody in."""
 
+    _made: ClassVar[tuple[Flask, Context] | None] = None
+
     def __init__(self, database: Database, state: Path) -> None:
         self.database, self.now, self.vault = database, NOW, vault()
         self.connections = Connections()
         self.images = ImageStore(
             state / "images", database=database, vault=self.vault, pack=self._pack, fetch=None, clock=self.clock
         )
-        self.tokens = identity.Tokens(database, self.vault, self.clock, identity.Policy())
+        self.tokens = identity.Tokens(database, self.vault, self.clock, identity.Policy(), state=state)
         self.context = Context(
             state=state, config=Config(state=state), database=database, vault=self.vault, clock=self.clock,
-            connect=self.connect, background=ThreadPoolExecutor(1),
+            connect=self.connect, background=ThreadPoolExecutor(1), imports=ThreadPoolExecutor(1),
             discovery=Policy(discovery=Discovery.ENROLL, in_band_bmc=True),
             images=self.images, doctor=lambda _session: [], ca_fingerprint="ab" * 32, tokens=self.tokens,
         )  # fmt: skip
+
+    def operators(self) -> Flask:
+        """The operators' app, one for all tests, since its hundreds of routes take longer to make than most tests.
+
+        It serves whoever called this last; `context` is the app's own from now on. Who changes the app itself, or needs
+        two at once, makes another with `operator_app`.
+        """
+        if Appliance._made is None:
+            Appliance._made = operator_app(self.context), self.context
+        app, context = Appliance._made
+        for field in fields(context):
+            object.__setattr__(context, field.name, getattr(self.context, field.name))
+        self.context = context
+        return app
 
     def clock(self):
         return self.now
@@ -82,8 +103,10 @@ class Appliance:
 
     def settle(self) -> None:
         """Wait until what was sent to the background is done."""
-        self.context.background.submit(lambda: None).result(timeout=30)
+        for pool in (self.context.background, self.context.imports):
+            pool.submit(lambda: None).result(timeout=30)
 
     def close(self) -> None:
         self.context.background.shutdown()
+        self.context.imports.shutdown()
         self.connections.close()

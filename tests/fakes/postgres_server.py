@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -91,7 +91,18 @@ def url(home: Path, name: str) -> str:
     return f"postgresql+psycopg://test@/{name}?host={home}"
 
 
+@contextlib.contextmanager
+def administrator(home: Path) -> Iterator[Callable[[str], None]]:
+    """Yields what runs one administrative statement outside any transaction; for many of them."""
+    with psycopg.connect(host=str(home), user="test", dbname="postgres", autocommit=True) as connection:
+
+        def command(statement: str) -> None:
+            connection.execute(statement)
+
+        yield command
+
+
 def execute(home: Path, statement: str) -> None:
     """Run one administrative statement outside any transaction."""
-    with psycopg.connect(host=str(home), user="test", dbname="postgres", autocommit=True) as connection:
-        connection.execute(statement)
+    with administrator(home) as command:
+        command(statement)

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 PASSWORD = "correct-horse-battery"
 READY_S = 40.0
 POLL_S = 0.05
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 FAST = {"agent_boot": '"30s"', "call_home": '"30s"', "kexec_home": '"10s"', "power_change": '"5s"'}
 
 Json = dict[str, Any]

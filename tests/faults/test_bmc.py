@@ -110,5 +110,5 @@ def test_two_nodes_cannot_share_a_bmc(appliance):
     appliance.call("POST", "/v1/nodes", body)
     refused = appliance.refused("POST", "/v1/nodes", {**body, "name": "two"})
     assert refused.status == 409
-    assert "the BMC at 127.0.0.77 port 623 belongs to node one already" in str(refused)
+    assert "the BMC at 127.0.0.77 port 623 belongs to another node already" in str(refused)
     assert refused.next_step == "rackwright node show one"

@@ -2,6 +2,7 @@ import contextlib
 import http.server
 import io
 import ipaddress
+import socket
 import threading
 
 import pytest
@@ -185,3 +186,38 @@ def test_an_unknown_name_fails():
     with pytest.raises(FetchFailed):
         body("http://nowhere.invalid/", resolve=nobody)
     assert fetch.addresses("127.0.0.1", 80) == ["127.0.0.1"]
+
+
+@pytest.fixture
+def dripping():
+    """A server that goes on and on after what it is given, an octet at a time."""
+    listener, over = socket.create_server(("127.0.0.1", 0)), threading.Event()
+
+    def serve():
+        peer, _ = listener.accept()
+        with peer, contextlib.suppress(OSError):
+            peer.recv(4096)
+            peer.sendall(dripping.first)
+            while not over.wait(0.05):
+                peer.sendall(b"x")
+
+    def dripping(first):
+        dripping.first = first
+        thread.start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/image"
+
+    thread = threading.Thread(target=serve, daemon=True)
+    yield dripping
+    over.set()
+    thread.join(10)
+    listener.close()
+
+
+@pytest.mark.parametrize(
+    "first",
+    [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"],
+    ids=["head", "body", "body without a length"],
+)
+def test_a_server_that_sends_without_end_is_left_in_time(dripping, first):
+    with pytest.raises(FetchFailed):
+        body(dripping(first), limits=Limits(allow_private=True, deadline_s=0.3))

@@ -1,8 +1,8 @@
 """The Debian image in real (emulated) machines: written by the agent in the ramdisk and started by kexec on BIOS;
 written by the same code on this machine and booted by UEFI. Each calls home.
 
-The image and the ramdisk are built below .build/ of the tree and kept there; the first run fetches about 200 MB of
-Debian packages. QEMU's own user network is used, so the machines reach nothing but this process.
+The image and the ramdisk are kept in the stories' cache; the first run fetches about 200 MB of Debian packages.
+QEMU's own user network is used, so the machines reach nothing but this process.
 """
 
 import base64
@@ -19,8 +19,8 @@ from agent import imaging
 from images import configdrive, debian, importer, ramdisk, userdata
 from images.ramdisk_cpio import archive, file
 from tests.fakes.image_server import TOKEN, FormReceiver, ImageServer
+from tests.fakes.story_cache import IMAGES, RAMDISK, TREE
 
-TREE = Path(__file__).parents[2]
 BUILD = TREE / ".build"
 MAC = "52:54:00:0a:0c:01"
 DISK = 6 * 1024**3
@@ -75,7 +75,7 @@ exec python3 -I -S /write.py
 @pytest.fixture(scope="session")
 def image(tmp_path_factory):
     """(the built image, its stream's description, the stream's files)."""
-    built = debian.build(BUILD / "images/debian-12.raw", BUILD / "images/cache", report=print)
+    built = debian.build(BUILD / "images/debian-12.raw", IMAGES, report=print)
     folder = tmp_path_factory.mktemp("stream")
     prepared = importer.prepare(built.path, folder, image_sha256=built.sha256, declared="raw")
     return built, prepared.to_json(), {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -148,7 +148,7 @@ def test_the_image_is_small_and_comes_from_the_cache(image):
     built = image[0]
     assert built.used_bytes <= 350_000_000
     assert image[1]["data_bytes"] <= 110_000_000
-    again = debian.build(BUILD / "images/debian-12.raw", BUILD / "images/cache", report=print)
+    again = debian.build(BUILD / "images/debian-12.raw", IMAGES, report=print)
     assert again.is_from_cache
     assert again.sha256 == built.sha256
     schema = json.loads(built.schema.read_text())
@@ -157,7 +157,7 @@ def test_the_image_is_small_and_comes_from_the_cache(image):
 
 
 def test_the_agent_writes_it_in_a_machine_and_goes_there_by_kexec(image, tmp_path):
-    info = ramdisk.build(BUILD / "boot", BUILD / "ramdisk", report=print)
+    info = ramdisk.build(BUILD / "boot", RAMDISK, report=print)
     disk = tmp_path / "disk"
     with disk.open("wb") as out:
         out.truncate(DISK)

@@ -197,6 +197,14 @@ def test_a_form_without_its_token_is_refused(browser, appliance):
     assert state_of(appliance) == "enroll"
 
 
+@pytest.mark.parametrize("given", ["é", "0" * 64, "\ud800"])
+def test_a_wrong_token_of_a_form_is_refused_whatever_it_holds(browser, appliance, given):
+    log_in(browser, appliance)
+    body = b"csrf=" + given.encode("utf-8", "surrogatepass")
+    kind = "application/x-www-form-urlencoded"
+    assert browser.post("/logout", data=body, content_type=kind, base_url=BASE).status_code == 403
+
+
 def test_a_verb_from_a_form_is_the_verb_of_the_api(browser, appliance):
     log_in(browser, appliance)
     add(appliance)

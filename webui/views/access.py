@@ -50,9 +50,8 @@ def change_password(site: Site) -> Response:
     try:
         if new != request.form.get("again", ""):
             raise Invalid("the two new passwords differ", next_step="type the new one twice")
-        identity.change_own_password(
-            site.database, site.tokens.policy.passwords, user_id=g.actor.user_id, old=old, new=new, now=site.clock()
-        )
+        source = request.remote_addr or ""
+        identity.change_own_password(site.tokens, user_uuid=g.actor.user_uuid, old=old, new=new, source=source)
         granted = _login(site, g.actor.name, new)
     except RackwrightError as refusal:
         return make_response(render_template("password.html", problem=refusal), 400)

@@ -135,9 +135,9 @@ def import_(context: Context, uuid: str) -> Response:
         context.images.expect(row.uuid)
     try:
         if is_staged:
-            context.background.submit(context.images.make_ready, row.uuid)
+            context.imports.submit(context.images.make_ready, row.uuid)
         else:
-            context.background.submit(context.images.fetch, row.uuid, uri, promises=promises)
+            context.imports.submit(context.images.fetch, row.uuid, uri, promises=promises)
     except Unavailable as fault:
         context.images.give_up(row.uuid, str(fault))
         raise

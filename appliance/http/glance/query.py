@@ -9,6 +9,7 @@ from werkzeug.datastructures import MultiDict
 
 from appliance.domain.errors import Invalid
 from appliance.domain.images import MemberStatus, Visibility
+from appliance.services.image_catalog import MOST_PROPERTIES, MOST_TAGS
 from appliance.services.image_search import COMPARE, Filter, Query
 
 MOST, USUAL = 1000, 25
@@ -37,8 +38,11 @@ def parse(given: MultiDict[str, str]) -> Query:
                 filters.append(found)
     if "os_hidden" not in given:
         filters.append(Filter(column="is_hidden", how="eq", value=False))
+    tags = [tag.strip() for tag in given.getlist("tag")]
+    if len(properties) > MOST_PROPERTIES or len(tags) > MOST_TAGS:
+        raise Invalid(f"an image has at most {MOST_PROPERTIES} properties and {MOST_TAGS} tags to filter by")
     return Query(
-        filters=filters, properties=properties, tags=[tag.strip() for tag in given.getlist("tag")],
+        filters=filters, properties=properties, tags=tags,
         visibility=_word(given, "visibility", [*Visibility, "all"], "Invalid visibility value"),
         member_status=_word(given, "member_status", [*MemberStatus, "all"], "Invalid status") or "accepted",
         sort=_order(given), marker=given.get("marker"), limit=limit(given),

@@ -16,10 +16,6 @@ from appliance.services import deploy_templates
 SINCE = 55
 
 
-def _steps(row: Any) -> Any:
-    return [{**step, "args": secrets_masked.hidden(step["args"])} for step in row.steps]
-
-
 def _read_steps(name: str, value: Any) -> Any:
     secrets_masked.refuse_masks(name, value)
     return readers.checked(step_input.template_steps)(name, value)
@@ -31,7 +27,7 @@ KIND = Kind(
     attributes={
         "uuid": Attribute(read=readers.uuid, is_fixed=True),
         "name": Attribute(read=readers.checked(traits.trait)),
-        "steps": Attribute(read=_read_steps, get=_steps, is_masked=True),
+        "steps": Attribute(read=_read_steps),
         "extra": Attribute(read=readers.mapping),
     },
     sortable={
@@ -66,7 +62,7 @@ def _show(call: Call, ident: str) -> Response:
 
 def _create(call: Call) -> Response:
     call.demand(policy.SYSTEM_ADMIN, "baremetal:deploy_template:create")
-    wish = shelf.wish(call, KIND)
+    wish = shelf.wish_with_steps(call, KIND)
     with call.context.database.write() as session:
         return shelf.made(call, KIND, deploy_templates.create(session, wish, now=call.context.clock()))
 
@@ -76,7 +72,7 @@ def _change(call: Call, ident: str) -> Response:
     operations = shelf.operations(call)
     with call.context.database.write() as session:
         row = deploy_templates.fetch(session, ident)
-        changes = KIND.changes(row, operations, call.minor)
+        changes = shelf.changes_with_steps(call, KIND, row, operations)
         deploy_templates.change(session, row, changes, now=call.context.clock())
         return shelf.one(call, KIND, row)
 

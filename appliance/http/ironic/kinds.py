@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import ColumnElement
 from sqlalchemy.orm import InstrumentedAttribute
 
-from appliance.http.ironic import patch, versions
+from appliance.http.ironic import kind_rows, patch, versions
 from appliance.http.ironic.call import Body, Call
 from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.fields import Fields
@@ -67,10 +68,12 @@ class Kind:
         sortable: Mapping[str, InstrumentedAttribute[Any]],
         links: Sequence[str] = (),
         detail_since: int = DETAIL_SINCE,
+        elsewhere: Mapping[str, ColumnElement[Any]] | None = None,
     ) -> None:
         """links: attributes that lead to lists below the thing, by the names of the lists.
 
-        detail_since: from which version on a list may be asked for with `detail`.
+        detail_since: from which version on a list may be asked for with `detail`. elsewhere: given for a kind whose
+        lists are read as rows (kind_rows): attributes that are columns of another table.
         """
         self.detail_since = detail_since
         self.word, self.path, self.key, self.model, self.sortable = word, path, key, model, sortable
@@ -78,6 +81,17 @@ class Kind:
         self.fields = Fields({name: one.since for name, one in self.attributes.items()}, brief=[*brief, "links"])
         self._required, self._links = tuple(required), frozenset(links)
         self._getters = {name: one.get or _plain(one.column or name) for name, one in self.attributes.items()}
+        self._columns = None if elsewhere is None else self._columns_of(elsewhere)
+
+    def _columns_of(self, elsewhere: Mapping[str, ColumnElement[Any]]) -> Mapping[str, ColumnElement[Any]]:
+        table = self.model.__table__.c
+        mine = {name: table[one.column or name] for name, one in self.attributes.items()
+                if name not in elsewhere and name != "links" and name not in self._links}  # fmt: skip
+        return {**mine, **elsewhere}
+
+    def row_shape(self, names: Sequence[str]) -> kind_rows.Shape | None:
+        """For a list of these attributes; None for a kind whose lists are made of objects."""
+        return None if self._columns is None else kind_rows.Shape(names, self._columns, path=self.path)
 
     def show(self, call: Call, row: Any, names: Sequence[str]) -> Body:
         shown: Body = {}
@@ -109,8 +123,13 @@ class Kind:
             del wish["uuid"]
         return wish
 
-    def changes(self, row: Any, operations: list[Operation], minor: int) -> dict[str, Any]:
-        """What a patch changes, by the names of the columns. What it removes is read as None."""
+    def changes(
+        self, row: Any, operations: list[Operation], minor: int, *, opened: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """What a patch changes, by the names of the columns. What it removes is read as None.
+
+        opened: attributes whose column is not what they are.
+        """
         may_change = [name for name, one in self.attributes.items() if one.read is not None and not one.is_fixed]
         for operation in operations:
             if operation.field not in may_change:
@@ -119,7 +138,7 @@ class Kind:
                 )
             versions.require(minor, self.attributes[operation.field].since)
         touched = {operation.field for operation in operations}
-        before = {name: self._editable(name)(row) for name in may_change}
+        before = {name: self._editable(name)(row) for name in may_change} | dict(opened or {})
         after = patch.apply(before, operations)
         changes = {}
         for name in may_change:

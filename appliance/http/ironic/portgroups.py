@@ -13,7 +13,7 @@ from appliance.http.ironic.kinds import Attribute, Kind
 from appliance.http.ironic.node_reference import child_list, node_of, node_to_hang_on
 from appliance.http.ironic.ports import by_place
 from appliance.http.json_body import nothing
-from appliance.models.node import Portgroup
+from appliance.models.node import Node, Portgroup
 from appliance.services import portgroups
 
 SINCE = 23
@@ -51,7 +51,7 @@ KIND = Kind(
         "created_at": Portgroup.created_at, "updated_at": Portgroup.updated_at, "mode": Portgroup.mode,
         "standalone_ports_supported": Portgroup.standalone_ports_supported,
     },
-    links=("ports",),
+    links=("ports",), elsewhere={"node_uuid": Node.__table__.c.uuid},
 )  # fmt: skip
 
 

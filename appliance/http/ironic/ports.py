@@ -56,6 +56,7 @@ KIND = Kind(
         "is_smartnic": Port.is_smartnic, "name": Port.name, "description": Port.description, "vendor": Port.vendor,
         "category": Port.category,
     },
+    elsewhere={"node_uuid": Node.__table__.c.uuid, "portgroup_uuid": ports.group_uuid()},
 )  # fmt: skip
 
 

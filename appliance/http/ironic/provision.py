@@ -17,7 +17,7 @@ from appliance.http.ironic.states import accepted
 from appliance.http.json_body import read_object
 from appliance.models import flow
 from appliance.models.node import Node
-from appliance.services import deploy_templates, deployment, lifecycle, runbooks
+from appliance.services import deploy_templates, deployment, lifecycle, runbooks, step_secrets
 
 MOST_BYTES = 64 * 1024 * 1024
 """A config-drive comes whole in the request."""
@@ -138,7 +138,8 @@ def _from_shelf(session: Session, call: Call, node: Node, spec: dict[str, Any], 
     if verb in (Verb.DEPLOY, Verb.REBUILD) and isinstance(wanted, list):
         given = spec.get("deploy_steps", [])
         named = {(step.get("interface"), step.get("step")) for step in given if isinstance(step, dict)}
-        more = deploy_templates.steps_for(session, [trait for trait in wanted if isinstance(trait, str)])
+        traits = [trait for trait in wanted if isinstance(trait, str)]
+        more = deploy_templates.steps_for(session, call.context.vault, traits)
         steps = [*given, *(step for step in more if (step["interface"], step["step"]) not in named)]
         if steps:
             spec["deploy_steps"] = steps
@@ -154,7 +155,7 @@ def _runbook(session: Session, call: Call, node: Node, spec: dict[str, Any], ver
             f"This runbook has not been approved for use on this node {node.uuid}. Please ask an administrator to add "
             "it to your node traits."
         )
-    spec[f"{verb}_steps"] = row.steps
+    spec[f"{verb}_steps"] = step_secrets.opened(call.context.vault, row)
     if row.disable_ramdisk:
         spec["disable_ramdisk"] = True
 

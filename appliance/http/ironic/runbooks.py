@@ -20,10 +20,6 @@ SINCE = 92
 _ADMIN = Rule(system=Role.MEMBER, owner=Role.MANAGER)
 
 
-def _steps(row: Any) -> Any:
-    return [{**step, "args": secrets_masked.hidden(step["args"])} for step in row.steps]
-
-
 def _read_steps(name: str, value: Any) -> Any:
     secrets_masked.refuse_masks(name, value)
     return readers.checked(step_input.runbook_steps)(name, value)
@@ -34,7 +30,7 @@ KIND = Kind(
     attributes={
         "uuid": Attribute(read=readers.uuid, is_fixed=True),
         "name": Attribute(read=readers.checked(traits.trait)),
-        "steps": Attribute(read=_read_steps, get=_steps, is_masked=True),
+        "steps": Attribute(read=_read_steps),
         "disable_ramdisk": Attribute(read=readers.flag(otherwise=False)),
         "extra": Attribute(read=readers.mapping),
         "public": Attribute(column="is_public", read=readers.flag(otherwise=False)),
@@ -76,7 +72,7 @@ def _show(call: Call, ident: str) -> Response:
 
 
 def _create(call: Call) -> Response:
-    wish = shelf.wish(call, KIND)
+    wish = shelf.wish_with_steps(call, KIND)
     if call.actor.is_site_wide:
         call.demand(policy.SYSTEM_MEMBER, "baremetal:runbook:create")
         if wish.get("is_public"):
@@ -109,7 +105,7 @@ def _change(call: Call, ident: str) -> Response:
             call.demand(policy.SYSTEM_MEMBER, f"baremetal:runbook:update:{name}")
         if fields - {"owner", "public"} or not fields:
             call.demand(_ADMIN, "baremetal:runbook:update", owner=row.owner)
-        runbooks.change(session, row, KIND.changes(row, operations, call.minor), now=call.context.clock())
+        runbooks.change(session, row, shelf.changes_with_steps(call, KIND, row, operations), now=call.context.clock())
         return shelf.one(call, KIND, row)
 
 

@@ -43,13 +43,6 @@ def _refuse_open_address(what: str, value: Any) -> None:
         _refuse_open_address(what, one)
 
 
-def hidden(value: Any) -> Any:
-    """The same with a mask in the place of each secret, for showing."""
-    if isinstance(value, Mapping):
-        return {key: MASK if is_secret(str(key)) and inner else hidden(inner) for key, inner in value.items()}
-    return [hidden(inner) for inner in value] if isinstance(value, list) else value
-
-
 def refuse_masks(what: str, value: Any) -> None:
     """Raises BadRequest when a mask stands where a secret should: whoever sends it was shown it, and not the secret."""
     if isinstance(value, Mapping):

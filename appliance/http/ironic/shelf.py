@@ -1,5 +1,6 @@
 """What all lists and single things beside the nodes have in common: pages, one, made, changed, gone."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Response
@@ -13,7 +14,8 @@ from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.kinds import Kind
 from appliance.http.ironic.patch import Operation
 from appliance.http.json_body import read_object, read_value, reply
-from appliance.services import paging
+from appliance.models.columns import new_uuid
+from appliance.services import paging, step_secrets
 
 ESCAPES_SINCE = 98
 
@@ -30,11 +32,21 @@ def listing(
     if key is not None and page.sort_key in kind.attributes:
         versions.require(call.minor, kind.attributes[page.sort_key].since)
     window = paging.Window(limit=page.limit, marker=page.marker, key=key, descending=page.descending)
-    rows = paging.page(session, query, kind.model, window)
-    items = [kind.show(call, row, names) for row in rows]
-    last = rows[-1].uuid if rows else None
+    items, last = _items(session, call, kind, query, names=names, window=window)
     url = f"{call.v1}/{path or kind.path}"
-    return reply(pages.collection(kind.key, items, page, url=url, arguments=call.arguments, last=last))
+    return call.show(pages.collection(kind.key, items, page, url=url, arguments=call.arguments, last=last))
+
+
+def _items(
+    session: Session, call: Call, kind: Kind, query: Select[Any], *, names: Sequence[str], window: paging.Window
+) -> tuple[list[Body], str | None]:
+    """What the page shows, and the UUID of the last of it."""
+    shape = kind.row_shape(names)
+    if shape is None:
+        found = paging.page(session, query, kind.model, window)
+        return [kind.show(call, row, names) for row in found], found[-1].uuid if found else None
+    rows = paging.rows(session, query, shape.of(query, kind.model.uuid), kind.model, window)
+    return [shape.render(row, call.root) for row in rows], rows[-1][-1] if rows else None
 
 
 def one(call: Call, kind: Kind, row: Any, status: int = 200) -> Response:
@@ -52,6 +64,20 @@ def made(call: Call, kind: Kind, row: Any) -> Response:
 def wish(call: Call, kind: Kind) -> dict[str, Any]:
     """The request's body as columns of a thing to make."""
     return kind.wish(read_object(), call.minor)
+
+
+def wish_with_steps(call: Call, kind: Kind) -> dict[str, Any]:
+    """As `wish`, of a kind whose steps may hold secrets."""
+    found = wish(call, kind)
+    found["uuid"] = found.get("uuid") or new_uuid()
+    return found | step_secrets.columns(call.context.vault, found["uuid"], found["steps"])
+
+
+def changes_with_steps(call: Call, kind: Kind, row: Any, operations: list[Operation]) -> dict[str, Any]:
+    """What a patch changes: it works on the steps as they were given, so that no mask comes back as a value."""
+    vault = call.context.vault
+    changes = kind.changes(row, operations, call.minor, opened={"steps": step_secrets.opened(vault, row)})
+    return changes | step_secrets.columns(vault, row.uuid, changes["steps"]) if "steps" in changes else changes
 
 
 def operations(call: Call) -> list[Operation]:

@@ -1,6 +1,7 @@
 """/v3/users/{id}/application_credentials and access_rules."""
 
 import re
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,10 +14,10 @@ from appliance.http.context import Context
 from appliance.http.json_body import reply
 from appliance.http.keystone import present
 from appliance.http.keystone.policy import demand, site
-from appliance.http.keystone.wire import Ask, Listing, Route, collection, envelope, find_rows, no_content
+from appliance.http.keystone.wire import Ask, Before, Listing, Route, collection, envelope, find_rows, no_content
 from appliance.models.grant import RoleRow
 from appliance.models.identity import AccessRule, ApplicationCredential, User
-from appliance.services.identity import Caller, access_rules, credentials, passwords, users
+from appliance.services.identity import access_rules, credentials, passwords, users
 from appliance.services.identity.bearers import Allowed
 from appliance.services.identity.credentials import RoleRef, Wish
 
@@ -60,28 +61,41 @@ def _show(ask: Ask, user_id: str, credential_id: str) -> Response:
     return reply({"application_credential": _show_row(ask, row, user_id)})
 
 
-def _secret(_context: Context, _caller: Caller) -> tuple[str, str]:
-    """The secret that was given or a new one, and its hash."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Secret:
+    text: str = field(repr=False)
+    hashed: str = field(repr=False)
+    is_own: bool
+
+
+def _secret(_context: Context) -> _Secret:
+    """The one that was given, or a new one."""
     given = envelope("application_credential").get("secret")
     if given is not None and (not isinstance(given, str) or not 1 <= len(given) <= passwords.MAX_PASSWORD):
         raise Invalid("Invalid input for field 'secret': a text")
     secret = given or credentials.new_secret()
     with passwords.one_login():
-        return secret, passwords.hash_password(secret)
+        return _Secret(text=secret, hashed=passwords.hash_password(secret), is_own=given is not None)
+
+
+def _may_create(ask: Ask, user_id: str) -> User:
+    demand(user_id == ask.actor.user_uuid, "create_application_credential")
+    user = users.fetch(ask.session, user_id)
+    credentials.refuse_more(ask.session, ask.caller, user)
+    return user
 
 
 def _create(ask: Ask, user_id: str) -> Response:
-    demand(user_id == ask.actor.user_uuid, "create_application_credential")
-    user, body = users.fetch(ask.session, user_id), envelope("application_credential")
-    secret, secret_hash = ask.prepared
-    wish = _wish(body, secret_hash)
+    user, body = _may_create(ask, user_id), envelope("application_credential")
+    secret: _Secret = ask.prepared
+    wish = _wish(body, secret)
     if body.get("project_id", ask.actor.project_id) != ask.actor.project_id:
         raise Invalid("project_id is the one of the token")
     row = credentials.create(ask.session, ask.caller, user, wish, now=ask.now)
-    return reply({"application_credential": {**_show_row(ask, row, user_id), "secret": secret}}, 201)
+    return reply({"application_credential": {**_show_row(ask, row, user_id), "secret": secret.text}}, 201)
 
 
-def _wish(body: dict[str, Any], secret_hash: str) -> Wish:
+def _wish(body: dict[str, Any], secret: _Secret) -> Wish:
     unknown = sorted(set(body) - set(_KNOWN))
     if unknown:
         raise Invalid(f"Additional properties are not allowed ('{unknown[0][:64]}' was unexpected)")
@@ -93,7 +107,8 @@ def _wish(body: dict[str, Any], secret_hash: str) -> Wish:
     if not isinstance(unrestricted, bool | None):
         raise Invalid("Invalid input for field 'unrestricted': true or false")
     return Wish(
-        name=name.strip(), secret_hash=secret_hash, description=description, roles=_roles(body.get("roles")),
+        name=name.strip(), secret_hash=secret.hashed, is_own_secret=secret.is_own, description=description,
+        roles=_roles(body.get("roles")),
         expires_at=_moment(body.get("expires_at")), is_unrestricted=bool(unrestricted),
         rules=_rules(body.get("access_rules")),
     )  # fmt: skip
@@ -174,7 +189,7 @@ def _delete_rule(ask: Ask, user_id: str, rule_id: str) -> Response:
 _BASE = "/users/<user_id>/application_credentials"
 ROUTES = [
     Route(method="GET", rule=_BASE, view=_list),
-    Route(method="POST", rule=_BASE, view=_create, prepare=_secret),
+    Route(method="POST", rule=_BASE, view=_create, before=Before(may=_may_create, work=_secret)),
     Route(method="GET", rule=f"{_BASE}/<credential_id>", view=_show),
     Route(method="DELETE", rule=f"{_BASE}/<credential_id>", view=_delete),
     Route(method="GET", rule="/users/<user_id>/access_rules", view=_list_rules),

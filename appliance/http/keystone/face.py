@@ -11,6 +11,7 @@ from appliance.http.keystone import (
     grants,
     groups,
     limits,
+    policies,
     projects,
     roles,
     shown,
@@ -34,6 +35,7 @@ ROUTES = [
     *catalogue.ROUTES,
     *credentials.ROUTES,
     *limits.ROUTES,
+    *policies.ROUTES,
     *shown.ROUTES,
 ]
 

@@ -2,21 +2,27 @@
 
 from typing import Any
 
-from flask import Response, request
-from sqlalchemy import select
+from flask import Response
+from sqlalchemy import ColumnElement, false, select, true
 
-from appliance.domain.access import Role
+from appliance.domain.access import Actor, Role
 from appliance.domain.errors import Invalid
 from appliance.http.json_body import read_object, reply
 from appliance.http.keystone.policy import demand, domain_of, site
-from appliance.http.keystone.wire import MOST, Ask, Route, collection, envelope, no_content
+from appliance.http.keystone.wire import Ask, Listing, Route, collection, envelope, find_rows, no_content
 from appliance.models.catalogue import Limit
+from appliance.models.identity import Project
 from appliance.services.identity import limits
 
 _LARGEST = 2**31 - 1
 _AT_ONCE = 1000
 _PLACES = {"service_id": "service_id", "region_id": "region_key", "project_id": "project_key",
            "domain_id": "domain_key"}  # fmt: skip
+_LISTING = Listing(
+    model=Limit,
+    columns={"resource_name": Limit.resource_name, **{key: getattr(Limit, column) for key, column in _PLACES.items()}},
+    order=(Limit.resource_name, Limit.id),
+)
 
 
 def _shown(ask: Ask, row: Limit) -> dict[str, Any]:
@@ -62,19 +68,9 @@ def _texts(body: dict[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
     return columns
 
 
-def _listing(ask: Ask, rows: list[Limit], key: str) -> Response:
-    args = request.args
-    found = [
-        row
-        for row in rows
-        if all(getattr(row, column) == args[name] for name, column in _PLACES.items() if name in args)
-        and args.get("resource_name", row.resource_name) == row.resource_name
-    ]
-    return collection(ask, key, [_shown(ask, row) for row in found[:MOST]], key)
-
-
-def _rows(ask: Ask) -> list[Limit]:
-    return list(ask.session.scalars(select(Limit).order_by(Limit.resource_name, Limit.id)))
+def _listing(ask: Ask, key: str, *where: ColumnElement[bool]) -> Response:
+    rows, more = find_rows(ask, _LISTING, *where)
+    return collection(ask, key, [_shown(ask, row) for row in rows], key, more=more)
 
 
 def _many(key: str) -> list[Any]:
@@ -90,7 +86,7 @@ _REGISTERED = ("service_id", "region_id", "resource_name")
 
 
 def _list_registered(ask: Ask) -> Response:
-    return _listing(ask, [row for row in _rows(ask) if limits.is_for_all(row)], "registered_limits")
+    return _listing(ask, "registered_limits", limits.FOR_ALL)
 
 
 def _create_registered(ask: Ask) -> Response:
@@ -136,8 +132,17 @@ def _may_see(ask: Ask, row: Limit) -> bool:
 
 
 def _list(ask: Ask) -> Response:
-    rows = [row for row in _rows(ask) if not limits.is_for_all(row) and _may_see(ask, row)]
-    return _listing(ask, rows, "limits")
+    return _listing(ask, "limits", ~limits.FOR_ALL, _seen(ask.actor))
+
+
+def _seen(actor: Actor) -> ColumnElement[bool]:
+    """As `_may_see`, for the database."""
+    if site(actor, Role.READER) or "service" in actor.roles:
+        return true()
+    if actor.domain_id is not None:
+        inside = select(Project.id).where(Project.domain_id == actor.domain_id)
+        return (Limit.domain_key == actor.domain_id) | Limit.project_key.in_(inside)
+    return Limit.project_key == actor.project_id if actor.project_id else false()
 
 
 def _create(ask: Ask) -> Response:

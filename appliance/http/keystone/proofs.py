@@ -4,7 +4,8 @@ from typing import Any
 
 from appliance.domain.errors import Invalid
 from appliance.http.json_body import read_object
-from appliance.services.identity.sign_in import ByCredential, ByPassword, ByToken, LoginRefused, Proof, Wanted, Who
+from appliance.services.identity.proving import ByCredential, ByPassword, ByToken, LoginRefused, Proof, Who
+from appliance.services.identity.sign_in import Wanted
 
 MOST_METHODS = 4
 _MAX_BODY = 64 * 1024

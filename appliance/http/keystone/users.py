@@ -1,5 +1,6 @@
 """/v3/users, and what belongs to one user: password, groups, projects."""
 
+from functools import partial
 from typing import Any
 
 from flask import Flask, Response, request
@@ -14,6 +15,7 @@ from appliance.http.keystone.policy import demand, domain, may_change_user, may_
 from appliance.http.keystone.wire import (
     V3,
     Ask,
+    Before,
     Given,
     Listing,
     Route,
@@ -23,9 +25,10 @@ from appliance.http.keystone.wire import (
     matching_id,
     no_content,
 )
+from appliance.models.database import after_commit
 from appliance.models.identity import DEFAULT_DOMAIN, Group, Membership, User
-from appliance.services import identity
-from appliance.services.identity import Caller, domains, passwords, rights, sign_in, users
+from appliance.services import clouds
+from appliance.services.identity import domains, passwords, proving, rights, users
 
 OPTIONS: dict[str, type] = {
     "ignore_lockout_failure_attempts": bool,
@@ -55,9 +58,8 @@ def _password(context: Context, user_id: str) -> Response:
     old, new = body.get("original_password"), body.get("password")
     if not isinstance(old, str) or not isinstance(new, str):
         raise Invalid("'original_password' and 'password' are required properties")
-    row_id = sign_in.whose_password(context.tokens, user_id, old, source=request.remote_addr or "")
-    rules, now = context.tokens.policy.passwords, context.clock()
-    identity.change_own_password(context.database, rules, user_id=row_id, old=old, new=new, now=now)
+    who = proving.whose_password(context.tokens, user_id, old, source=request.remote_addr or "")
+    users.replace_password(context.tokens, who, old=old, new=new)
     return no_content()
 
 
@@ -74,8 +76,8 @@ def _show(ask: Ask, user_id: str) -> Response:
     return reply({"user": present.user(ask, users.fetch(ask.session, user_id))})
 
 
-def _hashed(context: Context, _caller: Caller) -> str | None:
-    """The hash of the password in the body, made before any transaction; None when there is none."""
+def _hashed(context: Context) -> str | None:
+    """The hash of the password in the body; None when there is none."""
     given = envelope("user").get("password")
     if given is None:
         return None
@@ -100,12 +102,17 @@ def _read(ask: Ask, body: dict[str, Any], *, is_new: bool) -> Given:
     return given
 
 
+def _may_create(ask: Ask) -> str:
+    """The domain of the new user."""
+    domain_id = envelope("user").get("domain_id") or ask.actor.domain_id or _own_domain(ask)
+    demand(site(ask.actor, Role.ADMIN) or domain(ask.actor, domain_id, Role.MANAGER), "create_user")
+    return domains.fetch(ask.session, str(domain_id)).id
+
+
 def _create(ask: Ask) -> Response:
     body = envelope("user")
     given = _read(ask, body, is_new=True)
-    domain_id = body.get("domain_id") or ask.actor.domain_id or _own_domain(ask)
-    demand(site(ask.actor, Role.ADMIN) or domain(ask.actor, domain_id, Role.MANAGER), "create_user")
-    domains.fetch(ask.session, str(domain_id))
+    domain_id = _may_create(ask)
     name = given.columns.pop("name")
     row = users.create(ask.session, domain_id=domain_id, name=name, now=ask.now, columns=given.columns)
     return reply({"user": present.user(ask, row)}, 201)
@@ -116,11 +123,14 @@ def _own_domain(ask: Ask) -> str:
     return ask.actor.user_domain_id if ask.actor.project_id else DEFAULT_DOMAIN
 
 
-def _update(ask: Ask, user_id: str) -> Response:
-    body = envelope("user")
+def _may_update(ask: Ask, user_id: str) -> User:
     row = maybe(lambda: users.fetch(ask.session, user_id))
     demand(may_change_user(ask.session, ask.actor, row), "update_user")
-    user = users.fetch(ask.session, user_id)
+    return users.fetch(ask.session, user_id)
+
+
+def _update(ask: Ask, user_id: str) -> Response:
+    user, body = _may_update(ask, user_id), envelope("user")
     matching_id(body, user_id)
     if body.get("domain_id", user.domain_id) != user.domain_id:
         raise Invalid("Cannot change Domain ID")
@@ -128,8 +138,18 @@ def _update(ask: Ask, user_id: str) -> Response:
     if "options" in given.columns:
         merged = {**user.options, **body["options"]}
         given.columns["options"] = {key: value for key, value in merged.items() if value is not None}
+    old_hash = user.password_hash
     users.update(ask.session, user, given.columns, now=ask.now)
+    if given.columns.get("password_hash") is not None:
+        _tell_clouds(ask, user, old_hash, body["password"])
     return reply({"user": present.user(ask, user)})
+
+
+def _tell_clouds(ask: Ask, user: User, old_hash: str | None, new: str) -> None:
+    """Once it is durable. The old one is not known, but which password was it can be found out."""
+    state = ask.context.tokens.state
+    is_old = partial(passwords.verify, old_hash)
+    after_commit(ask.session, lambda: clouds.keep_right(state, user, new, is_old=is_old))
 
 
 def _delete(ask: Ask, user_id: str) -> Response:
@@ -162,9 +182,9 @@ def _projects(ask: Ask, user_id: str) -> Response:
 
 ROUTES = [
     Route(method="GET", rule="/users", view=_list),
-    Route(method="POST", rule="/users", view=_create, prepare=_hashed),
+    Route(method="POST", rule="/users", view=_create, before=Before(may=_may_create, work=_hashed)),
     Route(method="GET", rule="/users/<user_id>", view=_show),
-    Route(method="PATCH", rule="/users/<user_id>", view=_update, prepare=_hashed),
+    Route(method="PATCH", rule="/users/<user_id>", view=_update, before=Before(may=_may_update, work=_hashed)),
     Route(method="DELETE", rule="/users/<user_id>", view=_delete),
     Route(method="GET", rule="/users/<user_id>/groups", view=_groups),
     Route(method="GET", rule="/users/<user_id>/projects", view=_projects),

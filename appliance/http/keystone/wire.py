@@ -1,7 +1,7 @@
 """How OpenStack Identity v3 speaks: errors, envelopes, collections, filters, and the run of one request.
 
 A view is given an `Ask` and answers with a response. It runs in one transaction, read or write; what must not happen
-inside a write transaction (hashing) is prepared before it.
+inside a write transaction (hashing) is done before it, for those who may have it done.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +37,7 @@ _NEEDS_LOGIN = "The request you have made requires authentication."
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """One request. session: of the transaction that it runs in. prepared: what was made before the transaction."""
+    """One request. session: of the transaction that it runs in. prepared: what `Before` made."""
 
     context: Context
     caller: Caller
@@ -58,7 +58,17 @@ class Ask:
 
 
 View = Callable[..., Response]
-Prepare = Callable[[Context, Caller], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """Slow work ahead of a write transaction. may: asked first, in a transaction that reads, and refuses by raising.
+
+    The view asks again inside its own transaction.
+    """
+
+    may: Callable[..., object]
+    work: Callable[[Context], Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +78,7 @@ class Route:
     method: str
     rule: str
     view: View
-    prepare: Prepare | None = None
+    before: Before | None = None
 
 
 def install(app: Flask, context: Context, routes: Sequence[Route]) -> None:
@@ -78,11 +88,14 @@ def install(app: Flask, context: Context, routes: Sequence[Route]) -> None:
 
 
 def _runner(context: Context, route: Route) -> Callable[..., Response]:
-    open_transaction = context.database.read if route.method == "GET" else context.database.write
-
     def run(**path: str) -> Response:
         caller = known_caller(context)
-        prepared = route.prepare(context, caller) if route.prepare else None
+        prepared = None
+        if route.before is not None:
+            with context.database.read() as session:
+                route.before.may(Ask(context=context, caller=caller, session=session), **path)
+            prepared = route.before.work(context)
+        open_transaction = context.database.read if route.method == "GET" else context.database.write
         with open_transaction() as session:
             ask = Ask(context=context, caller=caller, session=session, prepared=prepared)
             response = route.view(ask, **path)
@@ -214,11 +227,13 @@ def matching_id(body: Mapping[str, Any], path_id: str) -> None:
         raise Invalid("Cannot change ID")
 
 
-def collection(ask: Ask, key: str, items: Sequence[Any], path: str, *, more: str | None = None) -> Response:
-    """more: the marker of the next page."""
+def collection(
+    ask: Ask, key: str, items: Sequence[Any], path: str, *, more: str | None = None, is_cut: bool = False
+) -> Response:
+    """more: the marker of the next page. is_cut: there is more, but no next page."""
     links = {"next": _next(ask, path, more), "self": ask.url(path), "previous": None}
     body: dict[str, Any] = {key: items, "links": links}
-    if more is not None and "limit" not in request.args:
+    if is_cut or (more is not None and "limit" not in request.args):
         body["truncated"] = True
     return reply(body)
 

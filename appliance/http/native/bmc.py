@@ -9,9 +9,9 @@ from typing import Any
 from flask import Flask, Response, g
 from sqlalchemy.orm import Session
 
-from appliance.domain.access import Permission
-from appliance.domain.errors import Invalid, Unavailable
-from appliance.http.auth import allowed
+from appliance.domain.access import Permission, may
+from appliance.domain.errors import Invalid, Unauthenticated, Unavailable
+from appliance.http.auth import allowed, bearer
 from appliance.http.context import Context
 from appliance.http.json_body import nothing, number, only, read_object, reply, stamp
 from appliance.models import event
@@ -22,7 +22,8 @@ from bmc.errors import Unsupported
 from bmc.types import BootDevice, BootOverride, PowerAction
 
 CONSOLE_QUEUE = 4096
-CONSOLE_IDLE_S = 15.0
+CONSOLE_LOOK_S = 5.0
+"""How long who was logged out, or has lost the role, may go on to read."""
 CONSOLES_AT_ONCE = 16
 
 
@@ -179,7 +180,7 @@ def _identify(context: Context, ref: str) -> Response:
 
 
 def _console(context: Context, ref: str, consoles: threading.BoundedSemaphore) -> Response:
-    """The serial console as a stream of bytes, from now until the client leaves or `seconds` are over."""
+    """The serial console as a stream of bytes, until the client leaves, may not any more, or `seconds` are over."""
     seconds = number("seconds", default=3600, lowest=1, highest=86400)
     node = _node(context, ref)
     bmc = context.connect(node)
@@ -194,22 +195,40 @@ def _console(context: Context, ref: str, consoles: threading.BoundedSemaphore) -
     if not consoles.acquire(blocking=False):
         raise Unavailable(f"{CONSOLES_AT_ONCE} consoles are open already", next_step="close one of them")
     try:
+        _note(context, node.id, "serial console asked for")
         stream = bmc.open_console(_take)
     except BaseException:
         consoles.release()
         raise
     # Not in the generator: one that nobody began to read (a HEAD, a client that left) never ends.
-    response = Response(_bytes_of(stream, received, seconds), mimetype="application/octet-stream")
+    token = bearer()
+    going_on = _bytes_of(stream, received, seconds, lambda: _may_read(context, token))
+    response = Response(going_on, mimetype="application/octet-stream")
     response.call_on_close(stream.close)
     response.call_on_close(consoles.release)
-    _note(context, node.id, "serial console opened")
     return response
 
 
-def _bytes_of(stream: api.ConsoleStream, received: "queue.Queue[bytes]", seconds: int) -> Iterator[bytes]:
-    ends = time.monotonic() + seconds
-    while stream.is_open and time.monotonic() < ends:
+def _may_read(context: Context, token: str) -> bool:
+    """Does the token still open consoles?"""
+    try:
+        actor = context.tokens.find(token).actor
+    except Unauthenticated:
+        return False
+    return actor.is_site_wide and may(actor.role, Permission.OPERATE)
+
+
+def _bytes_of(
+    stream: api.ConsoleStream, received: "queue.Queue[bytes]", seconds: int, may_read: Callable[[], bool]
+) -> Iterator[bytes]:
+    now = time.monotonic()
+    ends, look_at = now + seconds, now + CONSOLE_LOOK_S
+    while stream.is_open and (now := time.monotonic()) < ends:
+        if now >= look_at:
+            look_at = now + CONSOLE_LOOK_S
+            if not may_read():
+                return
         try:
-            yield received.get(timeout=CONSOLE_IDLE_S)
+            yield received.get(timeout=CONSOLE_LOOK_S)
         except queue.Empty:
             yield b"\0"  # terminals ignore it, and the server notices by it that the client has gone

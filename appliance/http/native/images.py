@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, cast
 from flask import Flask, Response, g, request
 
 from appliance.domain.access import Permission
-from appliance.domain.errors import Invalid
+from appliance.domain.errors import Invalid, Unavailable
 from appliance.http.auth import allowed
 from appliance.http.context import Context
 from appliance.http.json_body import nothing, only, read_object, reply
@@ -61,8 +61,17 @@ def _create(context: Context) -> Response:
         shown = present.image(row)
     if url is not None:
         context.images.expect(row.uuid)
-        context.background.submit(context.images.fetch, row.uuid, url)
+        _later(context, row.uuid, lambda: context.images.fetch(row.uuid, url))
     return reply(shown, 201)
+
+
+def _later(context: Context, uuid: str, work: Callable[[], object]) -> None:
+    """Work on the image in the background, or give it up at once."""
+    try:
+        context.imports.submit(work)
+    except Unavailable as fault:
+        context.images.give_up(uuid, str(fault))
+        raise
 
 
 def _show(context: Context, ref: str) -> Response:
@@ -78,7 +87,7 @@ def _upload(context: Context, ref: str) -> Response:
     source = cast("BinaryIO", request.stream)
     promises = [("sha256", expected)] if expected else []
     context.images.receive(row.uuid, source, size=request.content_length, promises=promises)
-    context.background.submit(context.images.make_ready, row.uuid)
+    _later(context, row.uuid, lambda: context.images.make_ready(row.uuid))
     with context.database.read() as session:
         return reply(present.image(images.fetch(session, row.uuid)), 202)
 

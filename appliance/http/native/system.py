@@ -68,8 +68,8 @@ def _password(context: Context) -> Response:
     old, new = body.get("old"), body.get("new")
     if not isinstance(old, str) or not isinstance(new, str):
         raise Invalid("old and new are texts")
-    rules, now = context.tokens.policy.passwords, context.clock()
-    identity.change_own_password(context.database, rules, user_id=g.actor.user_id, old=old, new=new, now=now)
+    source = request.remote_addr or ""
+    identity.change_own_password(context.tokens, user_uuid=g.actor.user_uuid, old=old, new=new, source=source)
     return nothing()
 
 

@@ -103,7 +103,7 @@ def _tell_clouds(inv: Invocation, username: str, old: str, new: str) -> None:
 
     state = inv.asked.state
     try:
-        if state and clouds.renew(Path(state), username, old=old, new=new):
+        if state and clouds.renew(Path(state), username, is_old=lambda given: given == old, new=new):
             inv.note(f"{Path(state) / 'clouds.yaml'} holds the new password too")
             return
     except (OSError, RackwrightError) as cause:

@@ -8,6 +8,7 @@ what another process or a hand changes, within KNOWN_FOR.
 import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -56,10 +57,15 @@ class Caller:
 
 
 class Tokens:
-    """One for each process: the keys, the policy, and who was seen a moment ago. Safe in threads."""
+    """One for each process: the keys, the policy, and who was seen a moment ago. Safe in threads.
 
-    def __init__(self, database: Database, vault: Vault, clock: Clock, policy: Policy) -> None:
-        self.database, self.vault, self.clock, self.policy = database, vault, clock, policy
+    state: where a clouds.yaml is kept right when a password changes.
+    """
+
+    def __init__(
+        self, database: Database, vault: Vault, clock: Clock, policy: Policy, *, state: Path | None = None
+    ) -> None:
+        self.database, self.vault, self.clock, self.policy, self.state = database, vault, clock, policy, state
         self._ring = Ring(database, vault)
         self._known: dict[bytes, tuple[Caller, datetime, int]] = {}
 

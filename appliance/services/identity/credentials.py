@@ -45,6 +45,7 @@ class Wish:
 
     name: str
     secret_hash: str = field(repr=False)
+    is_own_secret: bool
     description: str | None = None
     roles: Sequence[RoleRef] | None = None
     expires_at: datetime | None = None
@@ -64,17 +65,25 @@ def refuse_delegated(session: Session, caller: Caller) -> None:
             raise NotDelegable
 
 
+def refuse_more(session: Session, caller: Caller, user: User) -> str:
+    """The project of a further credential. Raises Invalid, Forbidden, NotDelegable for who can have none."""
+    refuse_delegated(session, caller)
+    if caller.rules is not None:
+        raise Forbidden("A credential with access rules cannot make further credentials.")
+    if caller.actor.project_id is None:
+        raise Invalid("Could not find project: an application credential needs a token of a project.")
+    mine = select(func.count()).select_from(ApplicationCredential).where(ApplicationCredential.user_id == user.id)
+    if (session.scalar(mine) or 0) >= MOST:
+        raise Forbidden(f"Unable to create additional application credentials, maximum of {MOST} already exceeded.")
+    return caller.actor.project_id
+
+
 def create(session: Session, caller: Caller, user: User, wish: Wish, *, now: datetime) -> ApplicationCredential:
     """For the project of the caller's token. Raises Invalid, Forbidden, Conflict, NotDelegable."""
-    refuse_delegated(session, caller)
-    project_id = caller.actor.project_id
-    if project_id is None:
-        raise Invalid("Could not find project: an application credential needs a token of a project.")
+    project_id = refuse_more(session, caller, user)
     if wish.expires_at is not None and wish.expires_at <= now:
         raise Invalid("The 'expires_at' must not be before now.")
     mine = ApplicationCredential.user_id == user.id
-    if (session.scalar(select(func.count()).select_from(ApplicationCredential).where(mine)) or 0) >= MOST:
-        raise Forbidden(f"Unable to create additional application credentials, maximum of {MOST} already exceeded.")
     if session.scalar(select(ApplicationCredential.id).where(mine, ApplicationCredential.name == wish.name)):
         raise Conflict(
             "Conflict occurred attempting to store application_credential - Duplicate entry found with name "
@@ -82,9 +91,9 @@ def create(session: Session, caller: Caller, user: User, wish: Wish, *, now: dat
         )
     row = ApplicationCredential(
         user_id=user.id, project_id=project_id, name=wish.name, description=wish.description,
-        secret_hash=wish.secret_hash, role_ids=_roles(session, caller, wish.roles),
-        rule_ids=_rules(session, caller, user, wish.rules), is_unrestricted=wish.is_unrestricted,
-        expires_at=wish.expires_at, created_at=now,
+        secret_hash=wish.secret_hash, is_own_secret=wish.is_own_secret, role_ids=_roles(session, caller, wish.roles),
+        rule_ids=[_rule(session, user, one).id for one in wish.rules or ()], is_unrestricted=wish.is_unrestricted,
+        expires_at=_end(session, caller, wish.expires_at), created_at=now,
     )  # fmt: skip
     session.add(row)
     session.flush()
@@ -112,12 +121,14 @@ def _roles(session: Session, caller: Caller, wanted: Sequence[RoleRef] | None) -
     return sorted(set(chosen))
 
 
-def _rules(session: Session, caller: Caller, user: User, wanted: Sequence[str | Allowed] | None) -> list[str]:
-    if wanted is None and caller.rules is None:
-        return []
-    if caller.rules is not None:
-        raise Forbidden("A credential with access rules cannot make further credentials.")
-    return [_rule(session, user, one).id for one in wanted or ()]
+def _end(session: Session, caller: Caller, wanted: datetime | None) -> datetime | None:
+    """A program's own end is the latest for what it makes, and the end where it names none."""
+    mine = session.get(ApplicationCredential, caller.claims.credential_id) if caller.claims.credential_id else None
+    if mine is None or mine.expires_at is None or (wanted is not None and wanted <= mine.expires_at):
+        return wanted
+    if wanted is not None:
+        raise Forbidden("A credential cannot outlive the application credential that it is made with.")
+    return mine.expires_at
 
 
 def _rule(session: Session, user: User, wanted: str | Allowed) -> AccessRule:

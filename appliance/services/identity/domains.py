@@ -7,6 +7,7 @@ from sqlalchemy import update as sql_update
 from sqlalchemy.orm import Session
 
 from appliance.domain.errors import Forbidden
+from appliance.models.catalogue import Limit
 from appliance.models.grant import Assignment, RoleRow
 from appliance.models.identity import DEFAULT_DOMAIN, Domain, Group, Project, User
 from appliance.services.identity import bearers, fields, rights
@@ -65,6 +66,7 @@ def _empty(session: Session, domain_id: str) -> None:
             | ((Assignment.target_kind == "domain") & (Assignment.target_id == domain_id))
         )
     )
+    session.execute(delete(Limit).where(Limit.project_key.in_(projects) | (Limit.domain_key == domain_id)))
     session.execute(sql_update(Project).where(Project.domain_id == domain_id).values(parent_id=None))
     for kind in (User, Group, Project, RoleRow):
         session.execute(delete(kind).where(kind.domain_id == domain_id))

@@ -12,6 +12,8 @@ from appliance.models.identity import Domain, Project
 from appliance.services.identity import fields
 from appliance.services.identity.fields import Columns
 
+FOR_ALL = (Limit.project_key == "") & (Limit.domain_key == "")
+
 
 def fetch(session: Session, limit_id: str, *, is_registered: bool) -> Limit:
     """Raises NotFound."""

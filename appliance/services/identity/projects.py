@@ -6,6 +6,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from appliance.domain.errors import Forbidden, Invalid
+from appliance.models.catalogue import Limit
 from appliance.models.grant import Assignment
 from appliance.models.identity import Domain, Project
 from appliance.services.identity import bearers, fields, rights
@@ -79,6 +80,7 @@ def remove(session: Session, project: Project) -> None:
         session.execute(
             delete(Assignment).where(Assignment.target_kind == "project", Assignment.target_id == project.id)
         )
+        session.execute(delete(Limit).where(Limit.project_key == project.id))
         session.delete(project)
 
 

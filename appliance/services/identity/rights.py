@@ -156,7 +156,7 @@ def administrators(session: Session) -> set[str]:
     admin = session.scalar(select(RoleRow.id).where(RoleRow.name == Role.ADMIN.value, RoleRow.domain_id == ""))
     if admin is None:
         return set()
-    roles = _implying(session, admin)
+    roles = implying(session, admin)
     project = session.scalar(
         select(Project)
         .join(Domain, Domain.id == Project.domain_id)
@@ -181,7 +181,8 @@ def administrators(session: Session) -> set[str]:
     return set(session.scalars(query.where(able, or_(User.uuid.in_(users), User.id.in_(members)))))
 
 
-def _implying(session: Session, role_id: str) -> set[str]:
+def implying(session: Session, role_id: str) -> set[str]:
+    """The role and all that imply it."""
     found = {role_id}
     pairs: Sequence[tuple[str, str]] = [
         (prior, then) for prior, then in session.execute(select(Implication.prior_id, Implication.implied_id))

@@ -11,13 +11,15 @@ from sqlalchemy.orm import Session
 from appliance.domain.access import Role
 from appliance.domain.errors import Invalid, NotFound
 from appliance.domain.names import hostname
-from appliance.models.database import Database, announce
+from appliance.models.database import announce
 from appliance.models.grant import Assignment
 from appliance.models.identity import DEFAULT_DOMAIN, PasswordBefore, Project, User
+from appliance.services import clouds
 from appliance.services.identity import bootstrap, fields, grants, passwords, rights
+from appliance.services.identity.bearers import Tokens
 from appliance.services.identity.fields import Columns
 from appliance.services.identity.passwords import BadPassword, Rules
-from appliance.services.identity.sign_in import find_by_name
+from appliance.services.identity.proving import LoginRefused, find_by_name, whose_password
 
 
 def fetch(session: Session, uuid: str) -> User:
@@ -78,28 +80,44 @@ def end_tokens(session: Session, user: User) -> None:
     user.generation += 1
 
 
-def change_own_password(database: Database, rules: Rules, *, user_id: int, old: str, new: str, now: datetime) -> None:
-    """Hashing happens outside any transaction: nobody's write waits for it. Every token of the user ends, the present
-    one too. Raises Invalid or BadPassword.
+def change_own_password(tokens: Tokens, *, user_uuid: str, old: str, new: str, source: str = "") -> None:
+    """For somebody who has logged in: a wrong old one is told, and counts as a failed log-in. Raises as below."""
+    _check_new(tokens.policy.passwords, old, new)
+    try:
+        who = whose_password(tokens, user_uuid, old, source)
+    except LoginRefused as cause:
+        why = "it counts as a failed log-in, and after five of them an account rests for 30 minutes"
+        raise Invalid("the present password is not right", why=why) from cause
+    replace_password(tokens, who, old=old, new=new)
+
+
+def replace_password(tokens: Tokens, who: tuple[int, int], *, old: str, new: str) -> None:
+    """who: id and generation, as `whose_password` found them. Every token of the user ends, the present one too.
+
+    Hashing happens outside any transaction: nobody's write waits for it. Raises Invalid, BadPassword.
     """
-    with database.read() as session:
-        user = session.get(User, user_id)
-        seen = user.password_hash if user else None
+    user_id, generation = who
+    rules = tokens.policy.passwords
+    _check_new(rules, old, new)
+    with tokens.database.read() as session:
         before = _history(session, user_id)
-    if not passwords.verify(seen, old):
-        raise Invalid("the present password is not right")
+    with passwords.one_login():
+        rules.check_history(new, before)
+        hashed = passwords.hash_password(new)
+    with tokens.database.write() as session:
+        user = session.get(User, user_id)
+        if user is None or user.generation != generation:
+            raise Invalid("the password was changed meanwhile", next_step="log in again")
+        if user.options.get("lock_password"):
+            raise BadPassword("You cannot change your password: it is locked.", next_step="ask an administrator")
+        take_password(session, user, hashed, now=tokens.clock(), must_change=False)
+    clouds.keep_right(tokens.state, user, new, is_old=lambda given: given == old)
+
+
+def _check_new(rules: Rules, old: str, new: str) -> None:
     if old == new:
         raise Invalid("the new password is the old one", next_step="choose another")
     rules.check(new)
-    rules.check_history(new, [seen or "", *before])
-    hashed = passwords.hash_password(new)
-    with database.write() as session:
-        user = session.get(User, user_id)
-        if user is None or user.password_hash != seen:
-            raise Invalid("the present password is not right")
-        if user.options.get("lock_password"):
-            raise BadPassword("You cannot change your password: it is locked.", next_step="ask an administrator")
-        take_password(session, user, hashed, now=now, must_change=False)
 
 
 # The native names: users of domain Default, whose role is held on the whole system ---------------------------------
@@ -137,8 +155,10 @@ def set_password(session: Session, *, user: User, password: str, must_change: bo
 
 
 def _history(session: Session, user_id: int) -> list[str]:
+    """The present one first."""
+    present = session.scalar(select(User.password_hash).where(User.id == user_id))
     query = select(PasswordBefore.password_hash).where(PasswordBefore.user_id == user_id)
-    return list(session.scalars(query.order_by(PasswordBefore.id.desc()).limit(_HISTORY_MOST)))
+    return [present or "", *session.scalars(query.order_by(PasswordBefore.id.desc()).limit(_HISTORY_MOST))]
 
 
 _HISTORY_MOST = 24

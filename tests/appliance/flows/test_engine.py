@@ -163,12 +163,12 @@ def test_signals_and_waits_racing_in_threads_lose_no_wake_up(made: Rig) -> None:
     ringing.start()
     engine.start()
     ringing.join(60)
-    _until(lambda: made.flow().status != "active")
+    until(lambda: made.flow().status != "active")
     engine.stop()
     assert made.flow().status == "done"
 
 
-def _until(is_true: Callable[[], bool], limit_s: float = 30.0) -> None:
+def until(is_true: Callable[[], bool], limit_s: float = 30.0) -> None:
     end = time.monotonic() + limit_s
     while not is_true():
         assert time.monotonic() < end, "it did not happen in time"
@@ -370,7 +370,7 @@ def test_two_engines_never_run_the_same_flow(made: Rig) -> None:
     engines = [made.engine(is_alone=False) for _ in range(2)]
     for engine in engines:
         engine.start()
-    _until(lambda: all(row.status == "done" for row in made.flow_rows()))
+    until(lambda: all(row.status == "done" for row in made.flow_rows()))
     for engine in engines:
         engine.stop()
     assert len(ran) == len(set(ran)) == 40
@@ -562,7 +562,7 @@ def test_a_pool_lets_in_so_many_at_once(made: Rig) -> None:
         made.database, made.flows, made.engine()._runner.resources, clock=system_clock, threads=6, is_alone=True
     )
     engine.start()
-    _until(lambda: all(row.status == "done" for row in made.flow_rows()))
+    until(lambda: all(row.status == "done" for row in made.flow_rows()))
     engine.stop()
     assert max(busy) == 2
 
@@ -651,7 +651,7 @@ def test_a_signal_wakes_the_engine(
     engine = made.engine()
     engine.start()
     try:
-        _until(lambda: made.flow().wait_for == "bell")
+        until(lambda: made.flow().wait_for == "bell")
         time.sleep(0.2)  # the dispatcher has gone to sleep
         sender = made.database if is_from_here else Database.at(database_url)
         with sender.write() as session:
@@ -678,5 +678,5 @@ def test_a_database_that_is_away_ends_no_engine(made: Rig, monkeypatch: pytest.M
     monkeypatch.setattr(engine, "next_due", next_due)
     engine.start()
     enqueue(made)
-    _until(lambda: made.flow().wait_for == "bell")
+    until(lambda: made.flow().wait_for == "bell")
     engine.stop()

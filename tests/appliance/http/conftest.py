@@ -1,7 +1,7 @@
 import pytest
 
 from appliance.domain.access import Role
-from appliance.http.app import agent_app, internal_app, operator_app
+from appliance.http.app import agent_app, internal_app
 from tests.fakes.appliance import Appliance
 
 
@@ -15,17 +15,17 @@ def appliance(database, tmp_path):
 @pytest.fixture
 def operators(appliance):
     """A client of the native API with an admin's token."""
-    return client_of(operator_app(appliance.context), appliance.token())
+    return client_of(appliance.operators(), appliance.token())
 
 
 @pytest.fixture
 def readers(appliance):
-    return client_of(operator_app(appliance.context), appliance.token(Role.READER))
+    return client_of(appliance.operators(), appliance.token(Role.READER))
 
 
 @pytest.fixture
 def strangers(appliance):
-    return operator_app(appliance.context).test_client()
+    return appliance.operators().test_client()
 
 
 @pytest.fixture

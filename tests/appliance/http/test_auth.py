@@ -5,7 +5,6 @@ from datetime import timedelta
 from sqlalchemy import event, update
 
 from appliance.domain.access import Role
-from appliance.http.app import operator_app
 from appliance.models.identity import User
 from appliance.services.identity import KNOWN_FOR, grants, users
 from tests.appliance.http.conftest import client_of
@@ -39,7 +38,7 @@ def test_a_log_out_counts_at_once(operators):
 
 
 def test_a_disabled_account_and_a_changed_role_count_at_once(appliance, operators):
-    user = client_of(operator_app(appliance.context), appliance.token(Role.MEMBER))
+    user = client_of(appliance.operators(), appliance.token(Role.MEMBER))
     assert user.get("/v1/whoami").get_json()["role"] == "member"
     with appliance.database.write() as session:
         grants.give_on_system(session, users.named(session, "user-member"), Role.READER)
@@ -65,16 +64,16 @@ def test_what_another_process_revoked_counts_within_seconds(appliance, operators
 
 def test_a_project_sees_nothing_of_the_whole_site(appliance):
     token, _project = appliance.project_token(Role.ADMIN)
-    tenant = client_of(operator_app(appliance.context), token)
+    tenant = client_of(appliance.operators(), token)
     assert tenant.get("/v1/whoami").get_json()["username"] == "demo-admin"
     assert tenant.get("/v1/nodes").status_code == 403
 
 
 def test_an_administrator_of_the_project_admin_administers_the_site(appliance):
     token, _project = appliance.project_token(Role.ADMIN, "admin")
-    assert client_of(operator_app(appliance.context), token).get("/v1/nodes").status_code == 200
+    assert client_of(appliance.operators(), token).get("/v1/nodes").status_code == 200
     token, _project = appliance.project_token(Role.MEMBER, "admin")
-    assert client_of(operator_app(appliance.context), token).get("/v1/nodes").status_code == 403
+    assert client_of(appliance.operators(), token).get("/v1/nodes").status_code == 403
 
 
 def test_x_auth_token_carries_a_token_too(appliance, strangers):
@@ -95,7 +94,7 @@ def test_an_administrator_rotates_the_keys_and_everybody_stays_in(appliance, ope
     assert readers.post("/v1/token-keys").status_code == 403
     assert operators.post("/v1/token-keys").get_json() == {"keys": 3}
     assert operators.get("/v1/whoami").status_code == 200
-    fresh = client_of(operator_app(appliance.context), appliance.token(Role.MEMBER))
+    fresh = client_of(appliance.operators(), appliance.token(Role.MEMBER))
     assert fresh.get("/v1/whoami").status_code == 200
 
 
@@ -105,7 +104,7 @@ def test_an_expired_password_opens_nothing_but_its_own_change(appliance, strange
     body = {"username": "user-admin", "password": PASSWORD}
     login = strangers.post("/v1/login", json=body).get_json()
     assert (login["must_change"], login["role"]) == (True, "none")
-    half = client_of(operator_app(appliance.context), login["token"])
+    half = client_of(appliance.operators(), login["token"])
     assert half.get("/v1/nodes").status_code == 403
     assert half.post("/v1/password", json={"old": PASSWORD, "new": "another-horse"}).status_code == 204
     assert half.get("/v1/whoami").status_code == 401

@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from appliance.http.app import operator_app
 from appliance.http.json_body import MAX_BODY
 from appliance.models.database import Base
 from tests.fakes import ironic_things as things
@@ -31,7 +30,7 @@ class Faces:
 
     def __init__(self, appliance):
         self.appliance = appliance
-        self.app = operator_app(appliance.context)
+        self.app = appliance.operators()
         self.client, self.token = self.app.test_client(), appliance.token()
         self.uuid = things.node(appliance.database)
         body = {"name": "i", "disk_format": "raw", "container_format": "bare"}

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 from datetime import UTC, datetime
 
 import orjson
@@ -58,6 +59,40 @@ def test_a_number_is_plain_digits_in_its_range(text):
         else:
             with pytest.raises(Invalid):
                 json_body.number("n", default=1, lowest=1, highest=10)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"a":1,"a":1}', b'{"x":{"a":1,"b":[{"c":1,"c":2}]}}', b'{"a":{"b":1},"a":"b:"}',
+        b'{"a":"\\u003a","b":1,"b":2}',
+        b'{"\\u0061":1,"a":2}', b'{"a":"\\u003A:","b":1,"b":2}',
+    ],
+)  # fmt: skip
+def test_a_key_is_named_once(data):
+    with pytest.raises(Invalid, match="twice"):
+        read(data)
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=5),
+        st.recursive(
+            st.none()
+            | st.text(':\\"ua03é\U0001f600', max_size=8)
+            | st.integers(-(2**80), 2**80)
+            | st.floats(allow_nan=False),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(":u\\", max_size=3), inner, max_size=3),
+            max_leaves=8,
+        ),
+        max_size=4,
+    ),
+    st.booleans(),
+)
+def test_objects_without_repetitions_are_taken(value, is_ascii):
+    text = json.dumps(value, ensure_ascii=is_ascii).replace("Infinity", "1e999").encode()
+    with contextlib.suppress(Invalid) if "1e999" in text.decode() else contextlib.nullcontext():
+        assert read(text).keys() == value.keys()
 
 
 def test_times_are_utc_to_the_millisecond():

@@ -5,15 +5,17 @@ from datetime import timedelta
 import pytest
 
 from appliance.config import Config
+from appliance.domain.access import Role
 from appliance.main.doctor import Doctor
 from appliance.models.flow import Worker
-from appliance.services import images, network, nodes
+from appliance.services import clouds, identity, images, network, nodes
+from appliance.services.identity import Rules, users
 from tests.fakes.rack import NOW, vault, wish
 
 
 @pytest.fixture
 def checks(database, tmp_path):
-    doctor = Doctor(Config(state=tmp_path), lambda: NOW)
+    doctor = Doctor(Config(state=tmp_path), lambda: NOW, Rules())
 
     def look():
         with database.read() as session:
@@ -54,3 +56,21 @@ def test_a_worker_whose_lease_is_over_counts_as_gone(database, checks):
     with database.write() as session:
         session.add(Worker(id="w", host="h", started_at=NOW, expires_at=NOW))
     assert checks()["worker"]["ok"] is False
+
+
+def test_a_clouds_file_that_no_longer_logs_in_is_said(database, checks, tmp_path):
+    assert "clouds.yaml" not in checks()
+    with database.write() as session:
+        identity.create_user(session, name="admin", password="first horse", role=Role.ADMIN, now=NOW)
+    clouds.write(tmp_path, "https://127.0.0.1:8443", "admin", "first horse")
+    assert checks()["clouds.yaml"]["ok"] is True
+    with database.write() as session:
+        users.named(session, "admin").password_set_at = NOW - timedelta(days=80)
+    assert "expires" in checks()["clouds.yaml"]["detail"]
+    with database.write() as session:
+        identity.set_password(
+            session, user=users.named(session, "admin"), password="second horse", must_change=False, now=NOW
+        )
+    found = checks()["clouds.yaml"]
+    assert (found["ok"], "does not log in" in found["detail"], "clouds.yaml" in found["next"]) == (False, True, True)
+    assert "horse" not in str(found)

@@ -1,9 +1,11 @@
 import threading
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import InternalError
 
-from appliance.models.database import Database, Session
+from appliance.models.database import Database, Session, is_out_of_order, make_engine
 from appliance.models.flow import Pool
 from tests.conftest import Databases
 
@@ -81,3 +83,60 @@ def test_sessions_that_the_server_has_ended_are_not_used(databases: Databases) -
     database.dispose()
     other.dispose()
     databases.drop(url)
+
+
+def test_what_a_broken_commit_left_is_committed_by_nobody(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_connection: object) -> None:
+        raise MemoryError
+
+    add(database, "before")
+    with monkeypatch.context() as patch:
+        patch.setattr(database.engine.dialect, "do_commit", broken)
+        with pytest.raises(MemoryError):
+            add(database, "lost")
+    add(database, "after")
+    with database.read() as session:
+        assert list(session.scalars(text("SELECT name FROM pool ORDER BY name"))) == ["after", "before"]
+
+
+def test_a_server_that_takes_no_writes_any_more_is_asked_for_no_longer(databases: Databases) -> None:
+    """A fail-over: who is connected to the old server would be refused for ever."""
+    url = databases.create("postgresql")
+    database = Database.at(url)
+
+    def pid(session: Session) -> int:
+        return int(session.scalar(text("SELECT pg_backend_pid()")) or 0)
+
+    with database.write() as session:
+        before = pid(session)
+        session.execute(text("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"))
+    with pytest.raises(InternalError) as refused:
+        add(database, "refused")
+    assert is_out_of_order(refused.value)
+    add(database, "kept")
+    with database.read() as session:
+        assert (count(session), pid(session) != before) == (1, True)
+    database.dispose()
+    databases.drop(url)
+
+
+def connecting(url: str) -> dict[str, Any]:
+    asked: list[dict[str, Any]] = []
+
+    def note(_dialect: object, _record: object, _args: object, parameters: dict[str, Any]) -> None:
+        asked.append(parameters)
+        raise InterruptedError
+
+    engine = make_engine(url)
+    event.listen(engine, "do_connect", note)
+    with pytest.raises(InterruptedError):
+        engine.connect()
+    return asked[0]
+
+
+def test_a_server_that_vanished_is_noticed_and_the_address_may_say_otherwise() -> None:
+    usual = connecting("postgresql+psycopg://u@h/d")
+    assert usual["tcp_user_timeout"] <= 30_000
+    assert usual["keepalives_idle"] + usual["keepalives_interval"] * usual["keepalives_count"] <= 30
+    own = connecting("postgresql+psycopg://u@h/d?connect_timeout=3")
+    assert (int(own["connect_timeout"]), own["tcp_user_timeout"]) == (3, usual["tcp_user_timeout"])

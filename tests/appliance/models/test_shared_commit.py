@@ -5,6 +5,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from sqlalchemy import event, select, text
@@ -16,6 +18,11 @@ from appliance.models.flow import Pool
 from tests.conftest import Databases
 
 Body = Callable[[Session], None]
+
+
+@pytest.fixture(autouse=True)
+def time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.models.shared_commit.LONGEST_S", 60.0)
 
 
 @pytest.fixture
@@ -34,9 +41,39 @@ def write(database: Database, name: str, body: Body) -> None:
         body(session)
 
 
+class Orderly:
+    """A lock that its waiters get in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._is_held = False
+        self.waiting: list[object] = []
+
+    def acquire(self) -> None:
+        me = object()
+        with self._changed:
+            self.waiting.append(me)
+            assert self._changed.wait_for(lambda: not self._is_held and self.waiting[0] is me, 10)
+            self.waiting.remove(me)
+            self._is_held = True
+
+    def release(self) -> None:
+        with self._changed:
+            self._is_held = False
+            self._changed.notify_all()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
 def in_a_row(database: Database, *bodies: Body) -> list[Future[None]]:
     """Writers `1`, `2`, ...: all the later ones queue while the first is in its turn."""
     assert database._shared is not None
+    turn = Orderly()
+    database._shared._turn = turn  # type: ignore[assignment]
     begun, go_on = threading.Event(), threading.Event()
 
     def held(session: Session) -> None:
@@ -50,7 +87,7 @@ def in_a_row(database: Database, *bodies: Body) -> list[Future[None]]:
         for number, body in enumerate(bodies[1:], 2):
             results.append(pool.submit(write, database, str(number), body))
             until = time.monotonic() + 10
-            while database._shared._queue < number - 1:
+            while len(turn.waiting) < number - 1:
                 assert time.monotonic() < until
                 time.sleep(0.001)
         go_on.set()
@@ -137,6 +174,90 @@ def test_when_the_commit_fails_each_is_told(one: Database, monkeypatch: pytest.M
     assert names(one) == ["after"]
 
 
+@pytest.mark.parametrize("problem", [MemoryError(), KeyboardInterrupt()])
+def test_a_commit_that_ends_in_an_unknown_way_is_acknowledged_to_nobody(
+    one: Database, monkeypatch: pytest.MonkeyPatch, problem: BaseException
+) -> None:
+    def broken(_connection: object) -> None:
+        raise problem
+
+    with monkeypatch.context() as patch:
+        patch.setattr(one.engine.dialect, "do_commit", broken)
+        told = [type(result.exception()) for result in in_a_row(one, nothing, nothing, nothing)]
+    assert sorted(told, key=repr) == sorted([type(problem), OperationalError, OperationalError], key=repr)
+    assert names(one) == []
+    write(one, "after", nothing)
+    assert names(one) == ["after"]
+
+
+def io_error(*_: object) -> None:
+    raise OperationalError("ROLLBACK", {}, sqlite3.OperationalError("disk I/O error"))
+
+
+def test_when_a_savepoint_cannot_be_undone_nothing_half_done_is_kept(
+    one: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one.engine.dialect, "do_rollback_to_savepoint", io_error)
+    first, second, third = in_a_row(one, nothing, fail, nothing)
+    first.result()
+    with pytest.raises(InterruptedError, match="my own fault"):
+        second.result()
+    third.result()
+    assert names(one) == ["1", "3"]
+
+
+def test_an_undoing_that_fails_locks_nobody_out(one: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(one, "before", nothing)
+    with monkeypatch.context() as patch:
+        patch.setattr(one.engine.dialect, "do_rollback", io_error)
+        with pytest.raises(InterruptedError, match="my own fault") as kept:
+            write(one, "1", fail)
+    assert kept.value.__traceback__ is not None, "what it holds on to is still there"
+    write(one, "after", nothing)
+    assert names(one) == ["after", "before"]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_who_hides_that_sqlite_undid_all_is_told_nevertheless(one: Database, place: int) -> None:
+    def hide(session: Session) -> None:
+        with suppress(OperationalError):
+            disk_full(session)
+
+    results = in_a_row(one, *[hide if number == place else nothing for number in range(place + 1)])
+    for result in results:
+        with pytest.raises(OperationalError):
+            result.result()
+    assert names(one) == []
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_disk_that_is_really_full(one: Database, rows: int) -> None:
+    """A statement of one row makes SQLite undo the whole transaction, one of several only itself. All is well after."""
+    connections: list[sqlite3.Connection] = []
+
+    def limit(session: Session) -> None:
+        driver = session.connection().connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        pages = driver.execute("PRAGMA page_count").fetchone()[0]
+        driver.execute(f"PRAGMA max_page_count={pages}")
+        connections.append(driver)
+
+    def fill(session: Session) -> None:
+        names = ", ".join(f"('{number}' || hex(randomblob(100000)), 1)" for number in range(rows))
+        session.execute(text(f"INSERT INTO pool (name, size) VALUES {names}"))
+
+    first, second, third = in_a_row(one, limit, fill, nothing)
+    with pytest.raises(OperationalError, match="disk is full"):
+        second.result()
+    is_first_lost = first.exception() is not None
+    third.result()
+    assert names(one) == (["3"] if is_first_lost else ["1", "3"])
+    with suppress(sqlite3.ProgrammingError):  # the connection was given up with its transaction
+        connections[0].execute("PRAGMA max_page_count=1000000")
+    write(one, "after", fill)
+    assert "after" in names(one)
+
+
 def test_a_write_within_a_write_is_refused(one: Database) -> None:
     with one.write(), pytest.raises(RuntimeError, match="pass the session on"), one.write():
         pass
@@ -154,3 +275,40 @@ def test_a_writer_interrupted_in_the_queue_leaves_nobody_waiting(
     write(one, "1", nothing)
     one._shared._queue = 0
     assert names(one) == ["1"]
+
+
+def log_size(database: Database) -> int:
+    return Path(f"{database.engine.url.database}-wal").stat().st_size
+
+
+def test_a_log_that_became_long_is_emptied(one: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(one, "1", nothing)
+    assert log_size(one) > 0
+    monkeypatch.setattr("appliance.models.shared_commit.LOG_BYTES", 0)
+    write(one, "2", nothing)
+    assert log_size(one) == 0
+    assert names(one) == ["1", "2"]
+
+
+def test_a_reader_who_stays_delays_writers_once_and_not_each_time(
+    one: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def note(connection: sqlite3.Connection, _record: object) -> None:
+        connection.set_trace_callback(lambda sql: tried.append(sql) if "wal_checkpoint" in sql else None)
+
+    monkeypatch.setattr("appliance.models.shared_commit.LOG_BYTES", 0)
+    monkeypatch.setattr("appliance.models.shared_commit.LOG_WAIT_MS", 1)
+    event.listen(one.engine, "connect", note)
+    with one.read() as session:
+        session.scalars(select(Pool.name)).all()
+        for number in range(5):
+            write(one, str(number), nothing)
+    assert len(tried) == 1
+    assert one._shared is not None
+    one._shared._log_at = 0.0
+    write(one, "after", nothing)
+    assert log_size(one) == 0
+    with one.read() as session:
+        assert session.execute(text("PRAGMA busy_timeout")).scalar() == 10000

@@ -19,7 +19,7 @@ def test_any_password_comes_back_as_it_was(tmp_path: Path, password: str):
     clouds.write(tmp_path, URL, "admin", password)
     assert {cloud["auth"]["password"] for cloud in read(tmp_path).values()} == {password}
     assert (tmp_path / "clouds.yaml").stat().st_mode & 0o777 == 0o600
-    assert clouds.renew(tmp_path, "admin", old=password, new="another")
+    assert clouds.renew(tmp_path, "admin", is_old=password.__eq__, new="another")
     assert {cloud["auth"]["password"] for cloud in read(tmp_path).values()} == {"another"}
     assert (tmp_path / "clouds.yaml").stat().st_mode & 0o777 == 0o600
 
@@ -35,8 +35,8 @@ def test_what_clients_need_is_in_it(tmp_path: Path):
 def test_only_this_users_old_password_is_replaced(tmp_path: Path):
     clouds.write(tmp_path, URL, "admin", "x")
     before = read(tmp_path)
-    assert not clouds.renew(tmp_path, "bob", old="x", new="y")
-    assert not clouds.renew(tmp_path, "admin", old="z", new="y")
+    assert not clouds.renew(tmp_path, "bob", is_old="x".__eq__, new="y")
+    assert not clouds.renew(tmp_path, "admin", is_old="z".__eq__, new="y")
     assert read(tmp_path) == before
 
 
@@ -45,7 +45,19 @@ def test_only_this_users_old_password_is_replaced(tmp_path: Path):
 )
 def test_a_file_of_somebodys_own_is_left_alone(tmp_path: Path, text: str):
     path = tmp_path / "clouds.yaml"
-    assert not clouds.renew(tmp_path, "admin", old="x", new="y")
+    assert not clouds.renew(tmp_path, "admin", is_old="x".__eq__, new="y")
     path.write_text(text)
-    assert not clouds.renew(tmp_path, "admin", old="x", new="y")
+    assert not clouds.renew(tmp_path, "admin", is_old="x".__eq__, new="y")
     assert path.read_text() == text
+
+
+def test_what_holds_the_new_password_already_is_right(tmp_path: Path):
+    clouds.write(tmp_path, URL, "admin", "y")
+    assert clouds.renew(tmp_path, "admin", is_old="x".__eq__, new="y")
+
+
+def test_its_logins_are_read_without_showing_them(tmp_path: Path):
+    clouds.write(tmp_path, URL, "admin", "s3cret")
+    (login,) = clouds.logins(tmp_path)
+    assert (login.name, login.password) == ("admin", "s3cret")
+    assert "s3cret" not in repr(login)

@@ -4,7 +4,7 @@ import pytest
 
 from appliance.domain.errors import Conflict, NotFound
 from appliance.services import deploy_templates, runbooks
-from tests.fakes.rack import NOW
+from tests.fakes.rack import NOW, vault
 
 
 def step(name, priority, interface="deploy"):
@@ -18,7 +18,7 @@ def add(database, name, *steps):
 
 def steps(database, *traits):
     with database.read() as session:
-        return [(one["step"], one["priority"]) for one in deploy_templates.steps_for(session, traits)]
+        return [(one["step"], one["priority"]) for one in deploy_templates.steps_for(session, vault(), traits)]
 
 
 def test_the_steps_of_the_traits_come_by_priority(database):

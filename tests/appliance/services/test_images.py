@@ -31,14 +31,15 @@ def test_a_name_is_taken_once_and_found_by_name_or_uuid(database):
             images.fetch(session, "nope")
 
 
-@pytest.mark.parametrize("state", ["deploying", "wait call-back"])
+@pytest.mark.parametrize("state", ["deploying", "wait call-back", "deploy hold"])
 def test_an_image_that_is_being_written_stays(database, state):
     made = create(database)
     with database.write() as session:
         node = nodes.create(session, vault(), wish(), actor="ann", now=NOW)
         node.provision_state, node.instance = state, {"image_uuid": made.uuid}
-    with database.write() as session, pytest.raises(Conflict, match="n1"):
+    with database.write() as session, pytest.raises(Conflict) as refused:
         images.delete(session, images.fetch(session, "debian-12"), actor="ann", now=NOW)
+    assert "n1" in refused.value.why
     with database.write() as session:
         nodes.fetch(session, "n1").provision_state = "active"
         images.delete(session, images.fetch(session, "debian-12"), actor="ann", now=NOW)

@@ -154,6 +154,12 @@ def test_rules_are_applied_by_priority(database, node):
         ({"op": "set-attribute", "args": {"path": "extra/x", "value": "{inventory[nowhere]}"}}, "no value"),
         ({"op": "set-port-attribute", "args": {"port_id": "nope", "path": "extra/x", "value": 1}}, "could not be"),
         ({"op": "add-trait", "args": {"name": "blue"}}, "trait"),
+        ({"op": "set-attribute", "args": {"path": "/driver", "value": "idrac"}}, "'driver': it is 'ipmi' here"),
+        ({"op": "set-attribute", "args": {"path": "{item}", "value": "x"}, "loop": ["provision_state"]}, "'provision_"),
+        (
+            {"op": "set-port-attribute", "args": {"port_id": "0", "path": "{item}", "value": "x"}, "loop": ["uuid"]},
+            "'uuid'",
+        ),
     ],
 )  # fmt: skip
 def test_a_rule_that_fails_leaves_the_node_as_it_was(database, node, action, said):

@@ -38,3 +38,18 @@ def test_a_clock_that_was_set_back_does_not_stop_the_rounds(database):
     with database.write() as session:
         assert flow.take_tick(session, name="x", every_s=60, owner="one", now=NOW)
         assert not flow.take_tick(session, name="x", every_s=60, owner="two", now=NOW + timedelta(seconds=1))
+
+
+def test_rounds_that_do_not_end_delay_the_end_once_and_not_one_after_the_other(database, monkeypatch):
+    now, joined = [100.0], []
+    monkeypatch.setattr("appliance.worker.loop.time.monotonic", lambda: now[0])
+
+    class Stuck:
+        def join(self, timeout):
+            joined.append(timeout)
+            now[0] += timeout
+
+    loop = Loop(database, [], owner="me", clock=lambda: NOW)
+    loop._threads = [Stuck() for _ in range(6)]
+    loop.stop(within_s=1.0)
+    assert sum(joined) == 1.0

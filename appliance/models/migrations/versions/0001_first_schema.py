@@ -28,6 +28,7 @@ def upgrade() -> None:
     sa.Column('name', sa.String(length=255), nullable=False),
     sa.Column('description', sa.String(length=255), nullable=True),
     sa.Column('steps', sa.JSON(), nullable=False),
+    sa.Column('secret', sa.LargeBinary(), nullable=True),
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('uuid', sa.String(length=36), nullable=False),
     sa.Column('created_at', sa.BigInteger(), nullable=False),
@@ -180,6 +181,13 @@ def upgrade() -> None:
     sa.Column('owner', sa.String(length=64), nullable=True),
     sa.PrimaryKeyConstraint('name', name=op.f('pk_periodic'))
     )
+    op.create_table('policy_document',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('type', sa.String(length=255), nullable=False),
+    sa.Column('blob', sa.Text(), nullable=False),
+    sa.Column('extra', sa.JSON(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_policy_document'))
+    )
     op.create_table('pool',
     sa.Column('name', sa.String(length=32), nullable=False),
     sa.Column('size', sa.Integer(), nullable=False),
@@ -196,6 +204,18 @@ def upgrade() -> None:
     with op.batch_alter_table('region', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_region_parent_id'), ['parent_id'], unique=False)
 
+    op.create_table('resource_limit',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('service_id', sa.String(length=64), nullable=False),
+    sa.Column('region_key', sa.String(length=255), nullable=False),
+    sa.Column('resource_name', sa.String(length=255), nullable=False),
+    sa.Column('project_key', sa.String(length=64), nullable=False),
+    sa.Column('domain_key', sa.String(length=64), nullable=False),
+    sa.Column('amount', sa.Integer(), nullable=False),
+    sa.Column('description', sa.Text(), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_resource_limit')),
+    sa.UniqueConstraint('service_id', 'region_key', 'resource_name', 'project_key', 'domain_key', name=op.f('uq_resource_limit_service_id'))
+    )
     op.create_table('revocation',
     sa.Column('subject', sa.String(length=96), nullable=False),
     sa.Column('at', sa.BigInteger(), nullable=False),
@@ -218,6 +238,7 @@ def upgrade() -> None:
     op.create_table('runbook',
     sa.Column('name', sa.String(length=255), nullable=False),
     sa.Column('steps', sa.JSON(), nullable=False),
+    sa.Column('secret', sa.LargeBinary(), nullable=True),
     sa.Column('disable_ramdisk', sa.Boolean(), nullable=False),
     sa.Column('is_public', sa.Boolean(), nullable=False),
     sa.Column('owner', sa.String(length=255), nullable=True),
@@ -482,19 +503,6 @@ def upgrade() -> None:
     with op.batch_alter_table('project', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_project_parent_id'), ['parent_id'], unique=False)
 
-    op.create_table('resource_limit',
-    sa.Column('id', sa.String(length=64), nullable=False),
-    sa.Column('service_id', sa.String(length=64), nullable=False),
-    sa.Column('region_key', sa.String(length=255), nullable=False),
-    sa.Column('resource_name', sa.String(length=255), nullable=False),
-    sa.Column('project_key', sa.String(length=64), nullable=False),
-    sa.Column('domain_key', sa.String(length=64), nullable=False),
-    sa.Column('amount', sa.Integer(), nullable=False),
-    sa.Column('description', sa.Text(), nullable=True),
-    sa.ForeignKeyConstraint(['service_id'], ['service.id'], name=op.f('fk_resource_limit_service_id_service'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_resource_limit')),
-    sa.UniqueConstraint('service_id', 'region_key', 'resource_name', 'project_key', 'domain_key', name=op.f('uq_resource_limit_service_id'))
-    )
     op.create_table('role_assignment',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('actor_kind', sa.String(length=8), nullable=False),
@@ -617,6 +625,9 @@ def upgrade() -> None:
     sa.Column('name', sa.String(length=255), nullable=False),
     sa.Column('description', sa.Text(), nullable=True),
     sa.Column('secret_hash', sa.String(length=255), nullable=False),
+    sa.Column('is_own_secret', sa.Boolean(), nullable=False),
+    sa.Column('failed_logins', sa.Integer(), nullable=False),
+    sa.Column('locked_until', sa.BigInteger(), nullable=True),
     sa.Column('role_ids', sa.JSON(), nullable=False),
     sa.Column('rule_ids', sa.JSON(), nullable=False),
     sa.Column('is_unrestricted', sa.Boolean(), nullable=False),
@@ -910,7 +921,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_role_assignment_role_id'))
 
     op.drop_table('role_assignment')
-    op.drop_table('resource_limit')
     with op.batch_alter_table('project', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_project_parent_id'))
 
@@ -965,11 +975,13 @@ def downgrade() -> None:
         batch_op.drop_index('ix_revocation_until')
 
     op.drop_table('revocation')
+    op.drop_table('resource_limit')
     with op.batch_alter_table('region', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_region_parent_id'))
 
     op.drop_table('region')
     op.drop_table('pool')
+    op.drop_table('policy_document')
     op.drop_table('periodic')
     op.drop_table('metadef_resource_type')
     with op.batch_alter_table('metadef_namespace', schema=None) as batch_op:

@@ -7,7 +7,6 @@ from flask import g
 
 from appliance.domain.access import Actor, Role
 from appliance.http import auth
-from appliance.http.app import operator_app
 
 ADMIN = Actor(name="ann", role=Role.ADMIN, user_id=1, user_uuid="u1", project_id="p-admin", is_system=False,
               is_admin_project=True)  # fmt: skip
@@ -71,7 +70,7 @@ def actors(monkeypatch):
 
 @pytest.fixture
 def app(appliance, actors):
-    return operator_app(appliance.context)
+    return appliance.operators()
 
 
 @pytest.fixture

@@ -283,7 +283,7 @@ def test_an_import_for_which_nobody_has_time_is_given_up(admin, appliance, monke
         raise Unavailable("too much waits already")
 
     fetching(appliance, DATA)
-    monkeypatch.setattr(appliance.context.background, "submit", submit)
+    monkeypatch.setattr(appliance.context.imports, "submit", submit)
     uuid = admin.create()
     assert importing(admin, uuid, "web-download", uri="https://example.org/x").status_code == 503
     assert admin.show(uuid)["status"] == "queued"

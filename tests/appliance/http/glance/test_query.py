@@ -116,3 +116,13 @@ def test_a_page_is_bounded(blue):
 
 def test_a_marker_of_somebody_else_is_none(blue, red):
     assert blue("GET", f"/v2/images?marker={red.create()}").status_code == 400
+
+
+@pytest.mark.parametrize("name", ["p{}=1", "tag={}"])
+def test_more_filters_than_an_image_can_fulfil_are_refused(blue, name):
+    """Each is a condition of the query, and a database takes so many."""
+    many = "&".join(name.format(number) for number in range(129))
+    answer = blue("GET", f"/v2/images?{many}")
+    assert answer.status_code == 400
+    assert "128" in answer.json["message"]
+    assert blue("GET", f"/v2/images?{many.rpartition('&')[0]}").status_code == 200

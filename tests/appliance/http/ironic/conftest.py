@@ -1,6 +1,5 @@
 import pytest
 
-from appliance.http.app import operator_app
 from tests.fakes.appliance import Appliance
 from tests.fakes.ironic_client import Client
 
@@ -14,7 +13,7 @@ def appliance(database, tmp_path):
 
 @pytest.fixture
 def app(appliance):
-    return operator_app(appliance.context)
+    return appliance.operators()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import pytest
 from appliance.domain.access import Role
 from appliance.services import deploy_templates
 from tests.fakes.ironic_client import fault
+from tests.fakes.rack import vault
 
 STEP = {"interface": "bios", "step": "apply_configuration", "args": {"settings": []}, "priority": 150}
 TEMPLATE = {"name": "CUSTOM_FAST", "steps": [STEP]}
@@ -63,7 +64,7 @@ def test_secrets_in_arguments_are_masked(ironic, database):
     masked = [{"op": "replace", "path": "/steps/0/priority", "value": 1}]
     assert ironic.patch("/v1/deploy_templates/CUSTOM_FAST", masked).status_code == 200
     with database.read() as session:
-        (kept,) = deploy_templates.steps_for(session, ["CUSTOM_FAST"])
+        (kept,) = deploy_templates.steps_for(session, vault(), ["CUSTOM_FAST"])
     assert kept == {**step, "priority": 1}
     shown = ironic.get("/v1/deploy_templates/CUSTOM_FAST").get_json()["steps"]
     back = [{"op": "replace", "path": "/steps", "value": shown}]

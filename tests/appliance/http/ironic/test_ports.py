@@ -49,6 +49,17 @@ def test_attributes_come_with_their_versions(ironic, node, minor, since):
         assert ironic.post("/v1/ports", body, version=f"1.{minor - 1}").status_code == 406
 
 
+def test_whose_port_has_an_address_is_for_those_who_see_the_node(appliance, client_for, database, ironic, node):
+    make(ironic, node)
+    token, project = appliance.project_token(Role.MANAGER)
+    mine = things.node(database, name="mine", owner=project)
+    refused = ironic.post("/v1/ports", {"node_uuid": mine, "address": MAC})
+    assert "n1" in fault(refused)["faultstring"]
+    hidden = client_for(token).post("/v1/ports", {"node_uuid": mine, "address": MAC})
+    assert (refused.status_code, hidden.status_code) == (409, 409)
+    assert "n1" not in fault(hidden)["faultstring"]
+
+
 def test_a_node_is_named_by_its_name_since_94(ironic, node):
     assert ironic.post("/v1/ports", {"node_ident": "n1", "address": MAC}).status_code == 201
     assert ironic.post("/v1/ports", {"node_ident": "n1", "address": OTHER}, version="1.93").status_code == 406

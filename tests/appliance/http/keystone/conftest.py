@@ -1,20 +1,11 @@
 """A small cloud behind the face: `cloud` makes people, places and tokens through the API itself, as its admin."""
 
 import pytest
-from argon2 import PasswordHasher
 
 from appliance.domain.access import Role
-from appliance.http.app import operator_app
-from appliance.services.identity import passwords
 from tests.fakes.appliance import Appliance
 
 PASSWORD = "correct-horse-battery"
-
-
-@pytest.fixture(autouse=True)
-def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-    passwords.nobody.cache_clear()
 
 
 class Cloud:
@@ -22,7 +13,7 @@ class Cloud:
 
     def __init__(self, appliance: Appliance) -> None:
         self.appliance = appliance
-        self.client = operator_app(appliance.context).test_client()
+        self.client = appliance.operators().test_client()
         self.token = appliance.token(Role.ADMIN)
 
     def send(self, method, path, body=None, *, token=None, **headers):

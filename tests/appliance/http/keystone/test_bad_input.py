@@ -15,13 +15,16 @@ UGLY = [
 ]  # fmt: skip
 NAMES = ("name", "id", "domain_id", "parent_id", "enabled", "description", "options", "tags", "password", "type", "url",
          "interface", "service_id", "region_id", "filters", "roles", "access_rules", "expires_at", "secret",
-         "default_project_id", "parent_region_id", "resource_name", "default_limit", "resource_limit")  # fmt: skip
+         "default_project_id", "parent_region_id", "resource_name", "default_limit", "resource_limit",
+         "blob")  # fmt: skip
 KINDS = ("user", "group", "project", "domain", "role", "region", "service", "endpoint", "application_credential",
-         "endpoint_group", "limit", "registered_limit")  # fmt: skip
+         "endpoint_group", "limit", "registered_limit", "policy")  # fmt: skip
 
 
 def kind_of(rule: str) -> str:
     last = [part for part in rule.split("/") if part and not part.startswith("<")][-1]
+    if last == "policies":
+        return "policy"
     return "access_rule" if last == "access_rules" else last.removesuffix("s")
 
 

@@ -1,8 +1,13 @@
 """Application credentials: a program's share of somebody's rights, and never more."""
 
+import logging
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
+
+from appliance.models.event import Event
+from appliance.services.identity import passwords
 
 
 @pytest.fixture
@@ -192,3 +197,64 @@ def test_a_name_is_taken_once(cloud, bob):
 
 def test_it_needs_a_project(cloud, bob):
     assert make(cloud, bob, cloud.log_in(bob))[0] == 400
+
+
+def test_failures_rest_a_credential_whose_secret_was_thought_up(cloud, bob, caplog):
+    made = make(cloud, bob, secret="my own secret")[1]["application_credential"]
+    with caplog.at_level(logging.INFO):
+        for _ in range(5):
+            assert enter(cloud, made, secret="wrong").status_code == 401
+    assert caplog.text.count(f"credential={made['id']}") == 5
+    assert "wrong" not in caplog.text
+    assert enter(cloud, made).status_code == 401
+    assert cloud.log_in(bob)  # its owner's account does not rest
+    with cloud.appliance.database.read() as session:
+        (message,) = session.scalars(select(Event.message).where(Event.kind == "identity.locked"))
+    assert made["id"] in message
+    cloud.appliance.now += timedelta(minutes=30)
+    assert enter(cloud, made).status_code == 201
+    assert [enter(cloud, made, secret="wrong").status_code for _ in range(4)] == [401] * 4
+    assert enter(cloud, made).status_code == 201
+    assert [enter(cloud, made, secret="wrong").status_code for _ in range(4)] == [401] * 4
+    assert enter(cloud, made).status_code == 201
+
+
+def test_nobody_stops_a_program_whose_secret_was_made_here(cloud, bob):
+    made = make(cloud, bob)[1]["application_credential"]
+    for _ in range(6):
+        assert enter(cloud, made, secret="wrong").status_code == 401
+    assert enter(cloud, made).status_code == 201
+
+
+def test_an_account_exempt_from_resting_exempts_its_credentials(cloud, bob):
+    made = make(cloud, bob, secret="my own secret")[1]["application_credential"]
+    options = {"ignore_lockout_failure_attempts": True}
+    assert cloud.call("PATCH", f"users/{bob['id']}", {"user": {"options": options}})[0] == 200
+    for _ in range(6):
+        enter(cloud, made, secret="wrong")
+    assert enter(cloud, made).status_code == 201
+
+
+def test_what_a_credential_makes_ends_with_it_at_the_latest(cloud, bob):
+    end = "2026-12-01T00:00:00.000000"
+    made = make(cloud, bob, unrestricted=True, expires_at=end)[1]["application_credential"]
+    token = token_of(cloud, made)
+    assert make(cloud, bob, token, name="heir")[1]["application_credential"]["expires_at"] == made["expires_at"]
+    sooner = "2026-11-30T00:00:00.000000"
+    assert make(cloud, bob, token, name="brief", expires_at=sooner)[0] == 201
+    assert make(cloud, bob, token, name="eternal", expires_at="2027-12-01T00:00:00.000000")[0] == 403
+
+
+def no_hashing(_password):
+    raise AssertionError("hashed for somebody who may not have it done")
+
+
+def test_nothing_is_hashed_for_who_may_not_make_one(cloud, bob, monkeypatch):
+    ann = cloud.user("ann")
+    bound = token_of(cloud, make(cloud, bob)[1]["application_credential"])
+    unscoped = cloud.log_in(bob)
+    monkeypatch.setattr(passwords, "hash_password", no_hashing)
+    assert make(cloud, ann, bob["token"])[0] == 403
+    assert make(cloud, bob, bound, name="second")[0] == 403
+    assert make(cloud, bob, unscoped)[0] == 400
+    assert cloud.call("POST", f"users/{bob['id']}/application_credentials", {}, token="rwt_x")[0] == 401

@@ -1,8 +1,14 @@
 """Roles, giving them in each place, and the list of who holds what."""
 
 import itertools
+import time
 
 import pytest
+from sqlalchemy import insert
+
+from appliance.models.grant import Assignment
+from appliance.models.identity import Project, User
+from tests.fakes.rack import NOW
 
 
 @pytest.fixture
@@ -87,6 +93,72 @@ def test_assignments_as_they_work_out(cloud, stage):
     assert len(assigned(cloud, f"scope.project.id={low}&effective")) == 2
     assert assigned(cloud, f"scope.project.id={top}&effective") == []
     assert len(assigned(cloud, f"scope.project.id={top}&effective&include_subtree")) == 2
+
+
+def test_a_domains_list_is_cut_after_what_is_not_its_own(cloud, stage):
+    for role in ("reader", "member", "manager"):
+        cloud.give(f"projects/{stage['top']['id']}", stage["user"], role)
+    domain = cloud.make("domain", name="acme")
+    project = cloud.make("project", name="anvil", domain_id=domain["id"])
+    boss = cloud.user("boss", domain_id=domain["id"])
+    cloud.give(f"domains/{domain['id']}", boss, "reader")
+    cloud.give(f"projects/{project['id']}", boss, "reader")
+    cloud.give(f"domains/{domain['id']}", boss, "reader", inherited=True)
+    token = cloud.log_in(boss, {"domain": {"id": domain["id"]}})
+    for query, count in (("limit=2", 2), ("limit=3", 3), ("effective", 3), ("scope.domain.id=default", 0),
+                         (f"scope.project.id={stage['top']['id']}&include_subtree&effective", 0),
+                         ("scope.system=all", 0)):  # fmt: skip
+        status, body = cloud.call("GET", f"role_assignments?{query}", token=token)
+        assert (status, len(body["role_assignments"])) == (200, count), query
+        assert {one["user"]["id"] for one in body["role_assignments"]} <= {boss["id"]}
+
+
+def test_pages_of_assignments(cloud, stage):
+    for role in ("reader", "member", "manager"):
+        cloud.give(f"projects/{stage['top']['id']}", stage["user"], role)
+    whole = assigned(cloud, "")
+    path, found = "role_assignments?limit=2", []
+    while path:
+        body = cloud.call("GET", path)[1]
+        assert len(body["role_assignments"]) <= 2
+        found += body["role_assignments"]
+        path = (body["links"]["next"] or "").partition("/v3/")[2]
+    assert found == whole
+    assert len(found) >= 4
+    assert cloud.call("GET", "role_assignments?marker=x")[0] == 400
+    body = cloud.call("GET", "role_assignments?effective&limit=1")[1]
+    assert (len(body["role_assignments"]), body["truncated"], body["links"]["next"]) == (1, True, None)
+
+
+@pytest.fixture
+def crowd(cloud):
+    """10,000 assignments: everybody inherits from the domain onto every project, and holds a role on one."""
+    places = [{"id": f"p{n}", "name": f"p{n}", "domain_id": "default", "tags": [], "options": {}, "extra": {}}
+              for n in range(100)]  # fmt: skip
+    people = [{"uuid": f"u{n}", "name": f"u{n}", "password_set_at": NOW, "created_at": NOW, "options": {}, "extra": {}}
+              for n in range(5000)]  # fmt: skip
+    common = {"actor_kind": "user", "role_id": cloud.role("member")}
+    above = {**common, "target_kind": "domain", "target_id": "default", "is_inherited": True}
+    given = [{**above, "actor_id": f"u{n}"} for n in range(5000)]
+    direct = {**common, "target_kind": "project", "is_inherited": False}
+    given += [{**direct, "actor_id": f"u{n}", "target_id": f"p{n % 100}"} for n in range(5000)]
+    with cloud.appliance.database.write() as session:
+        for kind, rows in ((Project, places), (User, people), (Assignment, given)):
+            session.execute(insert(kind), rows)
+
+
+def test_ten_thousand_assignments_cost_a_page(cloud, crowd):
+    """Worked out they are a million; each question is answered in the time of its page."""
+    begin = time.thread_time()
+    assert len(assigned(cloud, "user.id=u7&effective&include_names")) == (101 + 1) * 2
+    assert len(assigned(cloud, f"user.id=u7&role.id={cloud.role('member')}&effective")) == 102
+    assert len(assigned(cloud, "scope.project.id=p7&user.id=u7&effective")) == 4
+    assert len(assigned(cloud, "scope.project.id=p7")) == 50
+    body = cloud.call("GET", "role_assignments?effective&include_names")[1]
+    assert (len(body["role_assignments"]), body["truncated"]) == (10_000, True)
+    assert len(assigned(cloud, "include_names")) == 10_000
+    spent = time.thread_time() - begin
+    assert spent < 15
 
 
 @pytest.mark.parametrize(

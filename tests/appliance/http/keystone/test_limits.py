@@ -70,3 +70,44 @@ def test_a_limit_goes_by_a_registered_one(cloud, service):
 )
 def test_limits_that_cannot_be(cloud, service, values):
     assert register(cloud, service, **values)[0] == 400
+
+
+def test_a_registered_limit_outlives_its_service(cloud, service):
+    """As clients expect who delete both, the service first."""
+    registered = register(cloud, service)[1]
+    other = cloud.make("service", name="o", type="other")
+    path = f"registered_limits/{registered['id']}"
+    moved = {"registered_limit": {"service_id": other["id"]}}
+    assert cloud.call("PATCH", path, moved)[1]["registered_limit"]["service_id"] == other["id"]
+    assert cloud.call("DELETE", f"services/{other['id']}")[0] == 204
+    assert cloud.call("GET", path)[1]["registered_limit"]["service_id"] == other["id"]
+    assert cloud.call("PATCH", path, {"registered_limit": {"default_limit": 3}})[0] == 200
+    assert cloud.call("DELETE", path)[0] == 204
+
+
+def test_limits_go_with_their_project_and_domain(cloud, service):
+    project, domain = cloud.make("project", name="lab"), cloud.make("domain", name="acme", enabled=False)
+    inside = cloud.make("project", name="inside", domain_id=domain["id"])
+    register(cloud, service)
+    for place in ({"project_id": project["id"]}, {"domain_id": domain["id"]}, {"project_id": inside["id"]}):
+        assert limit(cloud, service, **place)[0] == 201
+    assert cloud.call("DELETE", f"projects/{project['id']}")[0] == 204
+    assert cloud.call("DELETE", f"domains/{domain['id']}")[0] == 204
+    assert cloud.call("GET", "limits")[1]["limits"] == []
+
+
+def test_lists_are_filtered_paged_and_bounded_by_the_scope(cloud, service):
+    domain = cloud.make("domain", name="acme")
+    register(cloud, service)
+    register(cloud, service, resource_name="disks")
+    limit(cloud, service, domain_id=domain["id"])
+    limit(cloud, service, domain_id="default")
+    boss = cloud.user("boss", domain_id=domain["id"])
+    cloud.give(f"domains/{domain['id']}", boss, "reader")
+    token = cloud.log_in(boss, {"domain": {"id": domain["id"]}})
+    assert [one["domain_id"] for one in cloud.call("GET", "limits", token=token)[1]["limits"]] == [domain["id"]]
+    assert len(cloud.call("GET", "registered_limits?resource_name=disks")[1]["registered_limits"]) == 1
+    assert cloud.call("GET", "registered_limits?service_id=x")[1]["registered_limits"] == []
+    first = cloud.call("GET", "registered_limits?limit=1")[1]
+    assert [one["resource_name"] for one in first["registered_limits"]] == ["disks"]
+    assert f"marker={first['registered_limits'][0]['id']}" in first["links"]["next"]

@@ -3,7 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
+from appliance.services import clouds
+from appliance.services.identity import passwords
 from tests.appliance.http.keystone.conftest import PASSWORD
 
 
@@ -227,3 +230,57 @@ def test_ids_and_domains_do_not_change(cloud):
         assert cloud.call("PATCH", path, {kind: {"id": "x"}})[0] == 400
         assert cloud.call("PATCH", path, {kind: {"domain_id": "x"}})[0] == 400
         assert cloud.call("PATCH", path, {kind: {"domain_id": "default", "id": one["id"]}})[0] == 200
+
+
+def test_nothing_is_hashed_for_who_may_not_set_a_password(cloud, monkeypatch):
+    project, victim = cloud.make("project", name="lab"), cloud.user("victim")
+    bob, token = cloud.member("bob", project, "admin")
+
+    def no_hashing(_password):
+        raise AssertionError("hashed for somebody who may not have it done")
+
+    monkeypatch.setattr(passwords, "hash_password", no_hashing)
+    given = {"user": {"name": "eve", "password": PASSWORD}}
+    assert cloud.call("POST", "users", given, token=token)[0] == 403
+    for user in (victim, bob):
+        assert cloud.call("PATCH", f"users/{user['id']}", given, token=token)[0] == 403
+    assert cloud.call("PATCH", "users/nobody", given)[0] == 404
+    assert cloud.call("POST", "users", {"user": {**given["user"], "domain_id": "nowhere"}})[0] == 404
+
+
+def test_hashing_holds_no_transaction(cloud, monkeypatch):
+    real, user = passwords.hash_password, cloud.user("bob")
+
+    def while_others_write(password):
+        with cloud.appliance.database.write() as session:
+            session.execute(text("SELECT 1"))
+        return real(password)
+
+    monkeypatch.setattr(passwords, "hash_password", while_others_write)
+    given = {"user": {"password": "another horse"}}
+    assert cloud.call("PATCH", f"users/{user['id']}", given)[0] == 200
+    assert cloud.call("POST", "users", {"user": {"name": "eve", "password": PASSWORD}})[0] == 201
+
+
+def test_guessing_by_change_of_password_rests_the_account(cloud):
+    user = cloud.user("bob")
+    path = f"users/{user['id']}/password"
+    for _ in range(5):
+        given = {"user": {"original_password": "wrong", "password": "another horse"}}
+        assert cloud.call("POST", path, given, token="")[0] == 401
+    given["user"]["original_password"] = PASSWORD
+    assert cloud.call("POST", path, given, token="")[0] == 401
+
+
+def test_clouds_yaml_follows_whoever_changes_the_password(cloud):
+    state = cloud.appliance.context.state
+    clouds.write(state, "https://127.0.0.1:8443", "bob", PASSWORD)
+    user = cloud.user("bob")
+    first, second = "first horse", "second horse"
+    given = {"user": {"original_password": PASSWORD, "password": first}}
+    assert cloud.call("POST", f"users/{user['id']}/password", given, token="")[0] == 204
+    assert {one.password for one in clouds.logins(state)} == {first}
+    namesake = cloud.user("bob", domain_id=cloud.make("domain", name="acme")["id"])
+    for one, kept in ((namesake, first), (user, second)):
+        assert cloud.call("PATCH", f"users/{one['id']}", {"user": {"password": second}})[0] == 200
+        assert {login.password for login in clouds.logins(state)} == {kept}

@@ -47,7 +47,7 @@ def test_a_bad_number_of_seconds_is_refused(operators, consoles, seconds):
 
 
 def test_consoles_leave_threads_for_the_others(operators, consoles, monkeypatch):
-    monkeypatch.setattr(face, "CONSOLE_IDLE_S", 0.01)
+    monkeypatch.setattr(face, "CONSOLE_LOOK_S", 0.01)
     held = [operators.get("/v1/nodes/n1/console", buffered=False) for _ in range(face.CONSOLES_AT_ONCE)]
     refused = operators.get("/v1/nodes/n1/console")
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
@@ -55,6 +55,17 @@ def test_consoles_leave_threads_for_the_others(operators, consoles, monkeypatch)
         answer.close()
     assert not any(stream.is_open for stream in consoles)
     operators.get("/v1/nodes/n1/console", buffered=False).close()
+
+
+def test_a_console_ends_with_the_log_in_of_its_reader(operators, consoles, monkeypatch):
+    monkeypatch.setattr(face, "CONSOLE_LOOK_S", 0.01)
+    answer = operators.get("/v1/nodes/n1/console?seconds=60", buffered=False)
+    stream = iter(answer.response)
+    assert next(stream) == b"\0"
+    assert operators.post("/v1/logout").status_code == 204
+    assert len(list(stream)) <= 1
+    answer.close()
+    assert not consoles[0].is_open
 
 
 def test_the_boot_device_is_not_changed_under_running_work(operators, appliance):

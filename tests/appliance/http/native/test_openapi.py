@@ -4,7 +4,6 @@ import re
 
 import jsonschema
 
-from appliance.http.app import operator_app
 from appliance.http.native.nodes import VERBS
 from appliance.http.native.openapi import document
 from tests.appliance.http.native.test_nodes import NODE
@@ -22,7 +21,7 @@ def registered(app):
 
 def test_every_route_is_described_and_nothing_else(appliance):
     described = {(method, path) for path, item in DOCUMENT["paths"].items() for method in item}
-    assert described == set(registered(operator_app(appliance.context)))
+    assert described == set(registered(appliance.operators()))
 
 
 def test_references_lead_somewhere_and_schemas_are_schemas():

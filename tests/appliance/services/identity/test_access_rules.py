@@ -1,5 +1,8 @@
 """Access rules of application credentials: which requests fit."""
 
+import re
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,3 +42,22 @@ def test_service_and_method_must_fit_too():
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_any_path_gives_an_answer(path: str, asked: str):
     assert permits(rule(path), service="baremetal", method="GET", path=asked) in (True, False)
+
+
+@given(st.text("ab/*{}", max_size=8), st.text("ab/", max_size=8))
+def test_it_means_what_the_expression_means(path: str, asked: str):
+    meaning = {"**": ".*", "*": "[^/]+"}
+    parts = re.split(r"(\*\*|\*|\{[^{}/]*\})", path)
+    pattern = "".join(
+        meaning.get(part, "[^/]+" if part.startswith("{") and "}" in part else re.escape(part)) for part in parts
+    )
+    assert permits(rule(path), service="baremetal", method="GET", path=asked) is bool(re.fullmatch(pattern, asked))
+
+
+@pytest.mark.parametrize("wild", ["**a", "*a"])
+def test_a_rule_made_to_take_for_ever_does_not(wild: str):
+    begin = time.thread_time()
+    rules = rule("/" + wild * 70 + "b") * 100
+    assert not permits(rules, service="baremetal", method="GET", path="/" + "a" * 1000)
+    assert not permits(rule("/**"), service="baremetal", method="GET", path="/" + "a" * 100_000)
+    assert time.thread_time() - begin < 2

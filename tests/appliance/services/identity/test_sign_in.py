@@ -1,17 +1,19 @@
 """Log in, lock out, revoke: the rules that keep a door shut."""
 
+import threading
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text
 
 from appliance.domain.access import Role
-from appliance.domain.errors import Conflict, Invalid, NotFound
+from appliance.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from appliance.models.database import Database
 from appliance.models.event import Event
 from appliance.models.identity import User
-from appliance.services import identity
+from appliance.services import clouds, identity
 from appliance.services.identity import (
     LastAdmin,
     LoginRefused,
@@ -20,6 +22,7 @@ from appliance.services.identity import (
     Tokens,
     grants,
     passwords,
+    proving,
     users,
 )
 from tests.fakes.rack import vault
@@ -49,7 +52,7 @@ def set_enabled(database: Database, name: str, *, is_enabled: bool) -> None:
 
 
 def change_password(database: Database, actor, old: str, new: str) -> None:
-    identity.change_own_password(database, POLICY.passwords, user_id=actor.user_id, old=old, new=new, now=NOW)
+    identity.change_own_password(tokens(database), user_uuid=actor.user_uuid, old=old, new=new)
 
 
 def login(database: Database, password: str = RIGHT, name: str = "admin", now: datetime = NOW) -> identity.Login:
@@ -210,6 +213,7 @@ def test_an_unknown_name_takes_as_long_as_a_wrong_password(database: Database, m
 
     cost("nobody")
     assert 0.5 < cost("nobody") / cost("known") < 2
+    passwords.nobody.cache_clear()
 
 
 @pytest.mark.parametrize("password", ["", "short", "x" * 4097])
@@ -246,6 +250,44 @@ def test_changing_needs_the_old_one_and_a_new_one(database: Database):
         with pytest.raises(Invalid):
             change_password(database, actor, old, new)
     assert login(database)
+
+
+class TestGuessingByChange:
+    """A stolen session must not be a way to guess the password."""
+
+    def test_failures_count_and_rest_the_account(self, database: Database):
+        actor = login(database).actor
+        for _ in range(5):
+            with pytest.raises(Invalid):
+                change_password(database, actor, WRONG, "another horse")
+        with pytest.raises(Invalid):
+            change_password(database, actor, RIGHT, "another horse")
+        with pytest.raises(LoginRefused):
+            login(database)
+        assert login(database, now=NOW + timedelta(minutes=30))
+
+    def test_it_waits_its_turn(self, database: Database, monkeypatch: pytest.MonkeyPatch):
+        actor = login(database).actor
+        monkeypatch.setattr(passwords, "_WAITING", threading.BoundedSemaphore(1))
+        monkeypatch.setattr(passwords, "_PATIENCE_S", 0.01)
+        with passwords.one_login(), pytest.raises(Unavailable):
+            change_password(database, actor, RIGHT, "another horse")
+
+    def test_a_change_in_between_wins(self, database: Database):
+        actor = login(database).actor
+        proved = proving.whose_password(tokens(database), actor.user_uuid, RIGHT, "")
+        change_password(database, actor, RIGHT, "another horse")
+        with pytest.raises(Invalid):
+            users.replace_password(tokens(database), proved, old=RIGHT, new="third horse")
+        assert login(database, "another horse")
+
+
+def test_a_change_reaches_clouds_yaml(database: Database, tmp_path: Path):
+    clouds.write(tmp_path, "https://127.0.0.1:8443", "admin", RIGHT)
+    here = Tokens(database, vault(), lambda: NOW, POLICY, state=tmp_path)
+    user_uuid = login(database).actor.user_uuid
+    identity.change_own_password(here, user_uuid=user_uuid, old=RIGHT, new="another horse")
+    assert {one.password for one in clouds.logins(tmp_path)} == {"another horse"}
 
 
 def test_a_one_time_password_works_and_asks_to_be_changed(database: Database):
