@@ -15,6 +15,7 @@ from appliance.http.ironic.errors import BadRequest
 from appliance.models.node import Node
 from appliance.services import image_address, image_choice, images
 
+_MORE = ("checksum", "image_format")
 _TYPES = ("partition", "whole-disk")
 
 
@@ -23,29 +24,29 @@ def wish(session: Session, actor: Actor, node: Node, *, is_rebuild: bool = False
 
     is_rebuild: a node that says nothing of an image gets its old one again.
     """
-    info, source = node.wishes, node.wishes.get("image_source")
-    is_named = isinstance(source, str) and source != ""
-    if is_rebuild and not is_named and (node.instance or {}).get("image_uuid"):
-        return {}
-    is_fake = fake_hardware.is_fake(node)
-    if not is_named and not is_fake:
-        raise BadRequest(
-            f"Node {node.uuid} failed to validate deploy image info. Some parameters were missing. Missing are: "
-            "['instance_info.image_source']"
-        )
-    if not is_named:
-        return {}
+    source, is_fake = node.wishes.get("image_source"), fake_hardware.is_fake(node)
     text = f"Node {node.uuid} failed to validate deploy image info. "
-    try:
-        found = {"image": images.seen_by(session, actor, str(source)[:2048])}
-        if not is_fake:
-            found |= _elsewhere(node, info, found["image"])
-            image_choice.choose(
-                session, node, found["image"], checksum=found.get("checksum"), image_format=found.get("image_format")
-            )
-    except (Invalid, NotFound, Conflict) as fault:
-        raise BadRequest(text + fault.message, why=fault.why) from fault
+    before = (node.instance or {}).get("image_uuid") if is_rebuild else None
+    if not isinstance(source, str) or not source:
+        if not before and not is_fake:
+            raise BadRequest(text + "Some parameters were missing. Missing are: ['instance_info.image_source']")
+        found, asked = {}, {"image": before}
+    else:
+        asked = found = _asked(session, actor, node, source[:2048], text, is_fake=is_fake)
+    if not is_fake:
+        try:
+            image_choice.choose(session, node, asked["image"], **{key: asked[key] for key in _MORE if key in asked})
+        except (Invalid, NotFound, Conflict) as fault:
+            raise BadRequest(text + fault.message, why=fault.why) from fault
     return found
+
+
+def _asked(session: Session, actor: Actor, node: Node, source: str, text: str, *, is_fake: bool) -> dict[str, Any]:
+    try:
+        found = {"image": images.seen_by(session, actor, source)}
+    except (NotFound, Conflict) as fault:
+        raise BadRequest(text + fault.message, why=fault.why) from fault
+    return found if is_fake else found | _elsewhere(node, node.wishes, found["image"])
 
 
 def _elsewhere(node: Node, info: Mapping[str, Any], source: str) -> dict[str, Any]:

@@ -153,3 +153,19 @@ def test_an_image_of_ours_is_meant_by_each_of_its_addresses_and_only_by_who_sees
     assert verdict(ironic) == {"result": True}
     assert deploy(ironic).status_code == 202
     assert work(appliance)[0]["image_uuid"] == uuid
+
+
+def test_a_rebuild_that_says_nothing_of_an_image_needs_the_one_before(ironic, appliance, node):
+    with appliance.database.write() as session:
+        row = images.create(session, name="debian", sha256=None, properties={}, actor="ann", now=NOW)
+        row.status, row.stream, uuid = "active", {"data": "image.data"}, row.uuid
+        session.scalars(select(Node)).one().instance = {"image": "debian", "image_uuid": uuid}
+    put_in(appliance, "active")
+    assert verdict(ironic) == {"result": True}
+    with appliance.database.write() as session:
+        images.delete(session, images.fetch(session, uuid), actor="ann", now=NOW)
+    said = verdict(ironic)["reason"]
+    assert f"no image '{uuid}'" in said
+    refused = deploy(ironic, "rebuild")
+    assert refused.status_code == 400
+    assert said in fault(refused)["faultstring"]
