@@ -128,7 +128,7 @@ def _allowed(host: str, port: int, limits: Limits, resolve: Resolver) -> list[st
     """The addresses of a host, each of which may be asked."""
     found = resolve(host.removesuffix("."), port)
     if not found or not all(limits.allow(item) for item in found):
-        raise ImageRefused(f"address not allowed: {host} is not on the public internet")
+        raise ImageRefused(f"address not allowed: {host} is neither public nor in [images] trusted_networks")
     return found
 
 

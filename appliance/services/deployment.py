@@ -164,7 +164,7 @@ def _check_deploy(
 ) -> dict[str, Any]:  # fmt: skip
     _refuse_unknown(spec, DEPLOY_FIELDS)
     before = node.instance if is_rebuild and node.instance else {}
-    image = _image(session, vault, node, spec, before)
+    image = image_choice.of_deploy(session, vault, node, spec, before)
     wanted = _instance(node, spec, before) | {"image": image.label, "image_uuid": image.uuid}
     drive = _drive(node, spec, examined)
     keeps_drive = _keeps_drive(spec, is_rebuild=is_rebuild)
@@ -175,7 +175,7 @@ def _check_deploy(
         if not keeps_drive:
             config_drive.keep(session, vault, node, drive)
         _keep_documents(vault, store, node, spec, examined=examined, is_rebuild=is_rebuild)
-        _keep_source(vault, node, image)
+        image_choice.keep(vault, node, image)
     session.flush()
     boot = spec.get("boot", "auto")
     if boot not in ("auto", "kexec", "reboot"):
@@ -192,33 +192,6 @@ def _check_deploy(
         _refuse_switching_off(node, plan)
         work["plan"] = plan
     return work
-
-
-def _image(
-    session: Session, vault: Vault, node: Node, spec: Mapping[str, Any], before: Mapping[str, Any]
-) -> image_choice.Chosen:
-    """A rebuild that names none gets the one before, also if that was never fetched."""
-    known = before.get("image_uuid")
-    hidden = instance_secrets.read(vault, node).get("source") if before and not known else None
-    if hidden and not spec.get("image"):
-        spec = {"image": hidden["url"], "checksum": hidden["checksum"], "image_format": hidden["disk_format"]}
-    chosen = image_choice.choose(
-        session, node, spec.get("image") or known or before.get("image"), checksum=spec.get("checksum"),
-        image_format=spec.get("image_format"),
-    )  # fmt: skip
-    if chosen.uuid is not None and {"checksum", "image_format"} & set(spec):
-        raise Invalid("checksum and image_format are of an image that is fetched from a URL")
-    return chosen
-
-
-def _keep_source(vault: Vault, node: Node, image: image_choice.Chosen) -> None:
-    """Its address may hold what opens it: sealed, until the next deploy."""
-    hidden = instance_secrets.read(vault, node)
-    if image.source is None and "source" not in hidden:
-        return
-    hidden.pop("source", None)
-    more = {"source": image.source.hidden_part()} if image.source else {}
-    instance_secrets.keep(vault, node, {**hidden, **more})
 
 
 def _instance(node: Node, spec: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 What `choose` refuses a deploy is refused for; whoever only wants to know whether a deploy would be refused asks it too.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -11,8 +13,9 @@ from appliance.domain import fake_hardware
 from appliance.domain.errors import Ambiguous, Invalid, NotFound
 from appliance.models.image import Image
 from appliance.models.node import Inventory, Node
-from appliance.services import image_address, images
+from appliance.services import image_address, images, instance_secrets
 from appliance.services.image_address import Source
+from appliance.services.vault import Vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,3 +53,28 @@ def _stored(session: Session, ref: object) -> Image | None:
         return images.fetch(session, ref)
     except (Ambiguous, NotFound):
         return None
+
+
+def of_deploy(session: Session, vault: Vault, node: Node, spec: Mapping[str, Any], before: Mapping[str, Any]) -> Chosen:
+    """before: the instance that a rebuild replaces. One that names no image gets that one's, also if it never came."""
+    known = before.get("image_uuid")
+    hidden = instance_secrets.read(vault, node).get("source") if before and not known else None
+    if hidden and not spec.get("image"):
+        spec = {"image": hidden["url"], "checksum": hidden["checksum"], "image_format": hidden["disk_format"]}
+    chosen = choose(
+        session, node, spec.get("image") or known or before.get("image"), checksum=spec.get("checksum"),
+        image_format=spec.get("image_format"),
+    )  # fmt: skip
+    if chosen.uuid is not None and {"checksum", "image_format"} & set(spec):
+        raise Invalid("checksum and image_format are of an image that is fetched from a URL")
+    return chosen
+
+
+def keep(vault: Vault, node: Node, chosen: Chosen) -> None:
+    """Its address may hold what opens it: sealed, until the next deploy."""
+    hidden = instance_secrets.read(vault, node)
+    if chosen.source is None and "source" not in hidden:
+        return
+    hidden.pop("source", None)
+    more = {"source": chosen.source.hidden_part()} if chosen.source else {}
+    instance_secrets.keep(vault, node, {**hidden, **more})
