@@ -15,7 +15,7 @@ from appliance.models.node import Inventory
 from appliance.services import image_sources, images
 from appliance.services.image_sources import Order, problem_of
 
-LOOK_S = 3.0
+LOOK_S = 5.0
 CHECKSUM_S = 60.0
 RETRY = Retry(times=4, first_s=2.0, cap_s=30.0)
 
