@@ -257,6 +257,7 @@ class FakeApi:
             "fru": {"product": "Box\x1b[2J", "serial": "S1"},
             "inventory": {"reported_at": NOW, "inventory": {"cpus": [{"model": "Xeon"}], "memory_mib": 1024}},
             "identify": {},
+            "nmi": {},
             "why": {"sentence": "n1 waits for call-home since 12:00", "next": "wait"},
             "timeline": {"items": [event for event in self.events if event["node"] in {None, node["name"]}],
                          "next": len(self.events),

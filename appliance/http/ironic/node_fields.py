@@ -79,7 +79,6 @@ PLAIN: Mapping[str, tuple[str, Step | None]] = {
 
 CONSTANT: Mapping[str, Any] = {
     "console_enabled": False, "raid_config": {}, "secure_boot": None, "health": None,
-    "conductor": HOST,
 }  # fmt: skip
 """What no driver of ours can change or tell."""
 
@@ -93,6 +92,7 @@ _INTERFACES = tuple(f"{kind}_interface" for kind in hardware.KINDS)
 _FROM: Mapping[str, tuple[str, ...]] = {
     "driver_info": ("driver", "bmc_address", "bmc_udp_port", "bmc_username", "has_bmc_secret", "driver_options"),
     "driver_internal_info": ("agent_version", "agent_seen_at", "agent_address"),
+    "conductor": ("held_by",),
     **dict.fromkeys(_STEPS, ("provision_state", "work_kind", "work_step")),
     **dict.fromkeys(_INTERFACES, ("driver", "driver_options", "interfaces")),
 }
@@ -236,6 +236,7 @@ def _older_state(state: str, minor: int) -> str | None:
 _WORK: Mapping[str, Callable[[Any], Any]] = {
     "driver_info": _driver_info,
     "driver_internal_info": _internal_info,
+    "conductor": lambda row: row.held_by or HOST,
     **{name: _step(name) for name in _STEPS},
 }
 

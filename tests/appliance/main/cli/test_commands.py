@@ -441,6 +441,12 @@ def test_what_the_machine_says(api: FakeApi, run: Callable, part: str) -> None:
     assert "\x1b" not in ended.out
 
 
+def test_an_nmi_is_asked_for_each_machine(api: FakeApi, run: Callable) -> None:
+    for name in ("n1", "n2"):
+        api.add_node(name)
+    assert run("node", "nmi", "n1", "n2", "n1").out.count("NMI injected") == 2
+
+
 # -- stories
 
 
