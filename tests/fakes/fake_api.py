@@ -232,7 +232,7 @@ class FakeApi:
                 409, "illegal-move", f"node {node['name']} is {node['provision_state']!r}; deploy needs 'available'",
                 why="erase step timed out", then=f"rackwright node clean {node['name']}",
             )  # fmt: skip
-        if verb == "deploy" and body["image"] not in self.images:
+        if verb == "deploy" and "://" not in body["image"] and body["image"] not in self.images:
             raise Refusal(422, "invalid", f"there is no image {body['image']!r}")
         way = [dict(step) for step in self.ways.get(verb, WAYS[verb])]
         node.update(way.pop(0))

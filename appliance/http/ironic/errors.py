@@ -4,6 +4,7 @@
 itself refuses (no such path, a method that is not there, a version out of range) has code, title and description there.
 """
 
+import socket
 from contextlib import suppress
 from http import HTTPStatus
 
@@ -11,7 +12,7 @@ import orjson
 from flask import Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from appliance.domain.errors import IllegalMove, RackwrightError
+from appliance.domain.errors import IllegalMove, NodeLocked, RackwrightError
 from appliance.http.errors import Refusal
 from appliance.http.ironic import versions
 from appliance.http.ironic.versions import NoSuchVersion, NotAcceptable
@@ -34,6 +35,9 @@ class PreconditionFailed(RackwrightError):
     code = "precondition-failed"
     blame = "caller"
 
+
+HOST = socket.gethostname()[:64]
+"""How clients call this appliance where they expect the name of a conductor and no other host does the work."""
 
 _STATUS: dict[type[Exception], int] = {
     NotAcceptable: 406,
@@ -67,8 +71,16 @@ def shape(refusal: Refusal) -> Response:
 def _inner(refusal: Refusal, status: int) -> dict[str, object]:
     if isinstance(refusal.cause, HTTPException | NoSuchVersion):
         return {"code": status, "title": HTTPStatus(status).phrase, "description": refusal.message}
-    text = f"{refusal.message} ({refusal.why})" if refusal.why else refusal.message
+    message, why = refusal.message, refusal.why
+    if isinstance(refusal.cause, NodeLocked) and refusal.cause.node:
+        message, why = locked(refusal.cause.node, refusal.cause.host), message
+    text = f"{message} ({why})" if why else message
     return {"faultcode": "Client" if status < 500 else "Server", "faultstring": text, "debuginfo": None}
+
+
+def locked(node: str, host: str | None) -> str:
+    """What clients know a node by that somebody works on, and try again for. host: who does; None: one of us will."""
+    return f"Node {node} is locked by host {host or HOST}, please retry after the current operation is completed."
 
 
 def _unauthenticated() -> Response:

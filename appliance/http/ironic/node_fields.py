@@ -5,7 +5,6 @@ A `Shape` is one wish of a client (which attributes, in which version) made read
 that makes the answer of a row. Shapes are kept, for clients ask the same again and again.
 """
 
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
@@ -15,6 +14,7 @@ import orjson
 from sqlalchemy import Row, Select
 
 from appliance.http.ironic import driver_info, hardware
+from appliance.http.ironic.errors import HOST
 from appliance.http.ironic.fields import Fields
 from appliance.models.node import Node
 from appliance.services import node_reading
@@ -40,9 +40,6 @@ FIELDS = Fields(
 )
 NOT_ASKABLE = frozenset({"ports", "states", "portgroups", "volume"})
 """Links that come with a whole node and cannot be named in `fields`."""
-
-HOST = socket.gethostname()[:64]
-"""How clients call this appliance where they expect the name of a conductor and no other host does the work."""
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (the serializer writes +00:00 behind it: Call.show)
 

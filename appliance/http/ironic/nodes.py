@@ -10,7 +10,7 @@ from appliance.domain.access import Role
 from appliance.domain.lifecycle import State
 from appliance.http.ironic import hardware, node_access, node_body, node_change, node_fields, pages, policy, versions
 from appliance.http.ironic.call import Call, Route
-from appliance.http.ironic.errors import BadRequest, PreconditionFailed
+from appliance.http.ironic.errors import HOST, BadRequest, PreconditionFailed
 from appliance.http.ironic.node_fields import FIELDS, Shape
 from appliance.http.json_body import nothing, read_object
 from appliance.services import chassis, node_enrolment, node_reading, nodes
@@ -126,7 +126,7 @@ def _filter(call: Call) -> Filter:
     if "driver" in arguments:
         values["driver"] = hardware.to_ours(arguments["driver"]) or ""
     values["conductor"] = arguments.get("conductor", "")[:255] or None
-    values["usual_conductor"] = node_fields.HOST
+    values["usual_conductor"] = HOST
     values["parent_uuid"] = arguments.get("parent_node")
     values["has_children"] = bool(pages.boolean(arguments, "include_children"))
     return Filter(**values, visible_to=policy.project_of(call.actor))

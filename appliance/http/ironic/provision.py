@@ -8,9 +8,8 @@ from flask import Response
 from sqlalchemy.orm import Session
 
 from appliance.domain import names
-from appliance.domain.errors import NodeLocked, NotFound
 from appliance.domain.lifecycle import MOVES, State, Verb
-from appliance.http.ironic import driver_info, node_body, node_fields, policy
+from appliance.http.ironic import driver_info, instance_image, node_body, policy
 from appliance.http.ironic.call import Call, Route
 from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.node_access import find, find_to_change
@@ -19,7 +18,7 @@ from appliance.http.ironic.states import accepted
 from appliance.http.json_body import read_object
 from appliance.models import flow
 from appliance.models.node import Node
-from appliance.services import conductors, deploy_templates, deployment, images, lifecycle, runbooks, step_secrets
+from appliance.services import deploy_templates, deployment, lifecycle, runbooks, step_secrets
 
 MOST_BYTES = 64 * 1024 * 1024
 """A config-drive comes whole in the request."""
@@ -72,20 +71,22 @@ def _provision(call: Call, ident: str) -> Response:
         call.require(since)
         _refuse_state(session, call, node, verb, str(target))
         spec = _spec(call, node, verb, body)
-        if isinstance(spec.get("image"), str):
-            spec["image"] = images.seen_by(session, call.actor, spec["image"])
+        if verb in (Verb.DEPLOY, Verb.REBUILD):
+            spec |= _image(session, call, node, verb)
         _from_shelf(session, call, node, spec, verb)
-    try:
-        examined = deployment.examine(context.database, context.images, node.uuid, spec)
-        with context.database.write() as session:
-            live = find_to_change(session, call, ident, *_RULE)
-            _request(session, call, live, verb, spec=spec, examined=examined)
-    except NotFound as cause:
-        if "image" not in cause.message.lower():
-            raise
-        text = f"Failed to validate deploy or power info for node {node.uuid}. Error: {cause.message}"
-        raise BadRequest(text) from cause
+    examined = deployment.examine(context.database, context.images, node.uuid, spec)
+    with context.database.write() as session:
+        live = find_to_change(session, call, ident, *_RULE)
+        _request(session, call, live, verb, spec=spec, examined=examined)
     return accepted(call, ident, "states")
+
+
+def _image(session: Session, call: Call, node: Node, verb: Verb) -> dict[str, Any]:
+    try:
+        return instance_image.wish(session, call.actor, node, is_rebuild=verb is Verb.REBUILD)
+    except BadRequest as cause:
+        text = f"Failed to validate deploy or power info for node {node.uuid}. Error: {cause.message}"
+        raise BadRequest(text, why=cause.why) from cause
 
 
 _RULE = (policy.OWNER_MEMBER_LESSEE_MANAGER, "baremetal:node:set_provision_state")
@@ -114,11 +115,7 @@ def _refuse_state(session: Session, call: Call, node: Node, verb: Verb, target: 
         return
     work = flow.active_for(session, node.id)
     if work is not None and work.owner is not None:
-        host = conductors.of_worker(session, work.owner) or node_fields.HOST
-        raise NodeLocked(
-            f"Node {node.uuid} is locked by host {host}, please retry after the current operation is completed.",
-            why=f"it is held by {work.kind}",
-        )
+        raise flow.locked(session, node.id, work, f"it is held by {work.kind}")
     raise BadRequest(
         f'The requested action "{target}" can not be performed on node "{node.uuid}" while it is in state "{state}".'
     )
@@ -180,7 +177,7 @@ def _deploy(call: Call, node: Node, spec: dict[str, Any]) -> None:
         absent = _OF_DEPLOY_STEP - set(step) if isinstance(step, dict) else frozenset()
         if absent:
             raise BadRequest(f"Invalid deploy_steps: '{min(absent)}' is a required property")
-    _image_and_host(node, spec)
+    _host(node, spec)
 
 
 def _rebuild(call: Call, node: Node, spec: dict[str, Any]) -> None:
@@ -189,10 +186,7 @@ def _rebuild(call: Call, node: Node, spec: dict[str, Any]) -> None:
     _deploy(call, node, spec)
 
 
-def _image_and_host(node: Node, spec: dict[str, Any]) -> None:
-    source = node.wishes.get("image_source")
-    if isinstance(source, str) and source:
-        spec["image"] = source.removeprefix("glance://")[:2048]
+def _host(node: Node, spec: dict[str, Any]) -> None:
     if "configdrive" in spec:  # who brings one has said it all in there
         return
     spec["call_home"] = deployment.HOPED  # whether the image knows how to call is not known here

@@ -67,7 +67,8 @@ def _number(lowest: int, highest: int) -> Schema:
 _LIMIT = ("limit", _number(1, 1000))
 _STEPS = array(STEP, maxItems=100)
 _DEPLOY = {
-    "image": TEXT, "hostname": TEXT, "ssh_keys": array(TEXT, maxItems=64), "user_data": MAYBE_TEXT,
+    "image": TEXT, "checksum": MAYBE_TEXT, "image_format": {"enum": ["raw", "qcow2", None]}, "hostname": TEXT,
+    "ssh_keys": array(TEXT, maxItems=64), "user_data": MAYBE_TEXT,
     "network_data": {"type": ["object", "null"]}, "boot": {"enum": ["auto", "kexec", "reboot"]},
     "configdrive": {"anyOf": [_LONG, OBJECT, {"type": "null"}]}, "deploy_steps": _STEPS,
     "call_home": {"anyOf": [BOOLEAN, TEXT]},
