@@ -130,7 +130,8 @@ class Port(Model):
     """A network interface of a node. `address`: the IPv4 address reserved for it on its subnet, if any.
 
     link: where its cable ends: {switch_id, port_id, switch_info, …}. internal_info: what the appliance itself keeps of
-    it; people see it and do not write it. category, vendor, physical_network: labels for people and for schedulers.
+    it; people see it and do not write it. category, vendor, physical_network, may_be_bonded (may who builds networks
+    join it to others?): labels for people and for schedulers.
     """
 
     __tablename__ = "port"
@@ -144,6 +145,7 @@ class Port(Model):
     description: Mapped[str | None] = mapped_column(String(255))
     is_pxe: Mapped[bool] = mapped_column(default=True)
     is_smartnic: Mapped[bool] = mapped_column(default=False)
+    may_be_bonded: Mapped[bool] = mapped_column(default=True)
     address: Mapped[str | None] = mapped_column(String(64))
     link: Mapped[JsonObject] = mapped_column(default=dict)
     physical_network: Mapped[str | None] = mapped_column(String(64))

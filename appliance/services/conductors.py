@@ -47,6 +47,11 @@ def fetch(session: Session, host: str, *, now: datetime) -> Conductor:
     raise NotFound(f"Conductor {host[:255]} could not be found.")
 
 
+def of_worker(session: Session, worker: str) -> str | None:
+    """The host on which the engine with this id runs."""
+    return session.scalar(select(Worker.host).where(Worker.id == worker))
+
+
 def shards(session: Session, project: str | None) -> list[tuple[str | None, int]]:
     """How many visible nodes are in each shard; None for those in none."""
     counted = select(Node.shard, func.count()).where(belonging.visible(project)).group_by(Node.shard)

@@ -6,7 +6,7 @@ import json
 class Client:
     """Speaks Bare Metal v1: paths below /baremetal, a token, a version; None for either leaves the header out."""
 
-    def __init__(self, app, token, version="1.110"):
+    def __init__(self, app, token, version="1.112"):
         self._client, self._token, self.version = app.test_client(), token, version
 
     def __call__(self, method, path, body=None, *, version=..., **more):

@@ -3,51 +3,30 @@
 with clients.warm(folder, home=home) as typed:
     typed.shows("openstack token issue")["id"]
 
-The environment is made from requirements.lock at the first need and kept below .build/, named by the lock's hash.
+The environment is made from requirements.lock at the first need (environments.py).
 """
 
-import fcntl
-import hashlib
 import json
 import os
 import shlex
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tests.interop import environments
+
 HERE = Path(__file__).parent
 LOCK = HERE / "requirements.lock"
-KEPT = HERE.parents[1] / ".build"
 PROGRAMS = ("openstack", "baremetal")
-INSTALL_S, COMMAND_S = 600, 120
+COMMAND_S = 120
 
 
 def environment() -> Path:
     """The directory of the clients' virtual environment; made now if it is not there."""
-    lock = LOCK.read_bytes()
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    home = KEPT / f"openstack-clients-{version}-{hashlib.sha256(lock).hexdigest()[:12]}"
-    KEPT.mkdir(exist_ok=True)
-    with (KEPT / "openstack-clients.lock").open("w") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
-        if not (home / "complete").exists():
-            for old in KEPT.glob("openstack-clients-*"):
-                shutil.rmtree(old)
-            _make(home)
-    return home
-
-
-def _make(home: Path) -> None:
-    subprocess.run([sys.executable, "-m", "venv", home], check=True, timeout=120)
-    pip = [home / "bin" / "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes", "-r", LOCK]
-    done = subprocess.run(pip, capture_output=True, text=True, timeout=INSTALL_S, check=False)
-    assert done.returncode == 0, f"the OpenStack clients could not be installed:\n{done.stderr[-3000:]}"
-    (home / "complete").touch()
+    return environments.made("openstack-clients", LOCK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

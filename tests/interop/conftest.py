@@ -8,7 +8,7 @@ import pytest
 from tests.fakes import bmcs, serving
 from tests.fakes.bmcs import Rig
 from tests.fakes.serving import Appliance
-from tests.interop import clients, demo
+from tests.interop import clients, demo, environments
 from tests.interop.clients import Terminal
 
 PATIENT = {"bmc": {"deadline": "5s", "sweep_interval": "5s"}}
@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(clients.INSTALL_S + 120))
+            item.add_marker(pytest.mark.timeout(environments.INSTALL_S + 120))
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,7 @@ paths that end the token, and the console, which has no end, are left out. The e
 """
 
 import argparse
-import fcntl
-import hashlib
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,11 +17,10 @@ from typing import Any
 
 from tests.fakes import served as fake
 from tests.fakes.served import Served
+from tests.interop import environments
 
 HERE = Path(__file__).parent
 LOCK = HERE / "fuzz-requirements.lock"
-KEPT = HERE.parents[1] / ".build"
-INSTALL_S = 600
 LEFT_OUT = ("/v1/logout", "/v1/password", "/v1/nodes/{ref}/console")
 CHECKS = ("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance")
 NODES = ("n1", "n2", "n3", "n4")
@@ -33,22 +29,7 @@ SUBNET = {"name": "rack", "cidr": "10.91.0.0/24", "pool": "10.91.0.100-10.91.0.1
 
 def environment() -> Path:
     """The directory of the program's virtual environment; made now if it is not there."""
-    home = KEPT / f"fuzz-{sys.version_info.major}.{sys.version_info.minor}-{_digest()}"
-    KEPT.mkdir(exist_ok=True)
-    with (KEPT / "fuzz.lock").open("w") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
-        if not (home / "complete").exists():
-            for old in KEPT.glob("fuzz-*"):
-                shutil.rmtree(old)
-            subprocess.run([sys.executable, "-m", "venv", home], check=True, timeout=120)
-            pip = [home / "bin" / "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes", "-r", LOCK]
-            subprocess.run(pip, check=True, timeout=INSTALL_S)
-            (home / "complete").touch()
-    return home
-
-
-def _digest() -> str:
-    return hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
+    return environments.made("fuzz", LOCK)
 
 
 def furnish(appliance: Served) -> dict[str, list[str]]:

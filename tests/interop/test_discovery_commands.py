@@ -36,7 +36,7 @@ def test_versions_show(typed: Terminal, cloud: Appliance):
     baremetal = kinds["baremetal"]
     assert baremetal["Version"].startswith("1.") or baremetal["Version"] == "1"
     assert baremetal["Min Microversion"] == "1.1"
-    assert int(baremetal["Max Microversion"].partition(".")[2]) >= 110
+    assert int(baremetal["Max Microversion"].partition(".")[2]) >= 112
     assert baremetal["Endpoint"].startswith(cloud.url)
 
 

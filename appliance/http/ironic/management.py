@@ -2,7 +2,7 @@
 
 from flask import Response
 
-from appliance.http.ironic import driver_info, hardware, node_body, policy
+from appliance.http.ironic import driver_info, hardware, node_body, pages, policy
 from appliance.http.ironic.call import Call, Route
 from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.node_access import find, find_to_change
@@ -60,6 +60,7 @@ def _supported(call: Call, ident: str) -> Response:
 
 def _set_boot_device(call: Call, ident: str) -> Response:
     body = {**call.arguments, **read_object()}
+    pages.nothing_but(body, frozenset({"boot_device", "persistent"}))
     device, persistent = body.get("boot_device"), node_body.mark("persistent", body.get("persistent"))
     node = _controlled(call, ident, "set_boot_device")
     if device not in SUPPORTED:
@@ -98,7 +99,10 @@ def note(call: Call, node: Node, text: str) -> None:
 
 
 def _set_aside(call: Call, ident: str) -> Response:
-    reason = {**call.arguments, **read_object()}.get("reason")
+    body = {**call.arguments, **read_object()}
+    pages.nothing_but(body, frozenset({"boot_device", "persistent"}))
+    pages.nothing_but(body, frozenset({"reason"}))
+    reason = body.get("reason")
     if reason is not None and (not isinstance(reason, str) or len(reason) > 4096):
         raise BadRequest("Expected string for reason: it has at most 4096 characters")
     return _maintain(call, ident, "set_maintenance", on=True, reason=reason)

@@ -42,7 +42,7 @@ NOT_ASKABLE = frozenset({"ports", "states", "portgroups", "volume"})
 """Links that come with a whole node and cannot be named in `fields`."""
 
 HOST = socket.gethostname()[:64]
-"""How clients call this appliance where they expect the name of a conductor."""
+"""How clients call this appliance where they expect the name of a conductor and no other host does the work."""
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (the serializer writes +00:00 behind it: Call.show)
 
@@ -82,7 +82,6 @@ PLAIN: Mapping[str, tuple[str, Step | None]] = {
 
 CONSTANT: Mapping[str, Any] = {
     "console_enabled": False, "raid_config": {}, "secure_boot": None, "health": None,
-    "conductor": HOST,
 }  # fmt: skip
 """What no driver of ours can change or tell."""
 
@@ -96,6 +95,7 @@ _INTERFACES = tuple(f"{kind}_interface" for kind in hardware.KINDS)
 _FROM: Mapping[str, tuple[str, ...]] = {
     "driver_info": ("driver", "bmc_address", "bmc_udp_port", "bmc_username", "has_bmc_secret", "driver_options"),
     "driver_internal_info": ("agent_version", "agent_seen_at", "agent_address"),
+    "conductor": ("held_by",),
     **dict.fromkeys(_STEPS, ("provision_state", "work_kind", "work_step")),
     **dict.fromkeys(_INTERFACES, ("driver", "driver_options", "interfaces")),
 }
@@ -239,6 +239,7 @@ def _older_state(state: str, minor: int) -> str | None:
 _WORK: Mapping[str, Callable[[Any], Any]] = {
     "driver_info": _driver_info,
     "driver_internal_info": _internal_info,
+    "conductor": lambda row: row.held_by or HOST,
     **{name: _step(name) for name in _STEPS},
 }
 

@@ -112,7 +112,7 @@ def _children(call: Call, ident: str) -> Response:
         if project is not None:
             query = query.where((Node.owner == project) | (Node.lessee == project))
         found = list(session.scalars(query))
-    link = {"href": f"{call.v1}/nodes/?parent_node={node.uuid}", "rel": "children"}
+    link = {"href": f"{call.v1}/nodes?parent_node={node.uuid}", "rel": "children"}
     return reply({"children": found, "links": link})
 
 

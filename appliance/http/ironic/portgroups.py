@@ -3,7 +3,7 @@
 from typing import Any
 
 from flask import Response
-from sqlalchemy import Select
+from sqlalchemy import Select, false
 from sqlalchemy.orm import Session
 
 from appliance.http.ironic import pages, policy, readers, shelf
@@ -44,6 +44,7 @@ KIND = Kind(
         "internal_info": Attribute(),
         "physical_network": Attribute(since=102, read=readers.text(64, least=1)),
         "category": Attribute(since=103, read=readers.text(80)),
+        "dynamic_portgroup": Attribute(since=111, get=lambda _row: False),  # people make them all; we never do
         "ports": Attribute(since=_OF_NODES_SINCE),
     },
     sortable={
@@ -51,7 +52,7 @@ KIND = Kind(
         "created_at": Portgroup.created_at, "updated_at": Portgroup.updated_at, "mode": Portgroup.mode,
         "standalone_ports_supported": Portgroup.standalone_ports_supported,
     },
-    links=("ports",), elsewhere={"node_uuid": Node.__table__.c.uuid},
+    links=("ports",), elsewhere={"node_uuid": Node.__table__.c.uuid, "dynamic_portgroup": false()},
 )  # fmt: skip
 
 
@@ -99,7 +100,7 @@ def _of_node(call: Call, ident: str, *, is_detail: bool) -> Response:
 
 
 def _fetch(session: Session, call: Call, ident: str) -> Portgroup:
-    return portgroups.fetch(session, ident, project=policy.project_of(call.actor))
+    return portgroups.fetch(session, readers.ident_of_path(ident), project=policy.project_of(call.actor))
 
 
 def _show(call: Call, ident: str) -> Response:

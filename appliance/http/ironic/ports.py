@@ -49,12 +49,15 @@ KIND = Kind(
         "description": Attribute(since=97, read=readers.text(255)),
         "vendor": Attribute(since=100, read=readers.text(32)),
         "category": Attribute(since=101, read=readers.text(80)),
+        "available_for_dynamic_portgroup": Attribute(
+            since=111, column="may_be_bonded", read=readers.flag(otherwise=True)
+        ),
     },
     sortable={
         "uuid": Port.uuid, "address": Port.mac, "node_uuid": Port.node_id, "created_at": Port.created_at,
         "updated_at": Port.updated_at, "pxe_enabled": Port.is_pxe, "physical_network": Port.physical_network,
         "is_smartnic": Port.is_smartnic, "name": Port.name, "description": Port.description, "vendor": Port.vendor,
-        "category": Port.category,
+        "category": Port.category, "available_for_dynamic_portgroup": Port.may_be_bonded,
     },
     elsewhere={"node_uuid": Node.__table__.c.uuid, "portgroup_uuid": ports.group_uuid()},
 )  # fmt: skip

@@ -14,11 +14,12 @@ from appliance.http.ironic import driver_info, node_body, node_fields, policy
 from appliance.http.ironic.call import Call, Route
 from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.node_access import find, find_to_change
+from appliance.http.ironic.runbooks import refuse_unapproved
 from appliance.http.ironic.states import accepted
 from appliance.http.json_body import read_object
 from appliance.models import flow
 from appliance.models.node import Node
-from appliance.services import deploy_templates, deployment, images, lifecycle, runbooks, step_secrets
+from appliance.services import conductors, deploy_templates, deployment, images, lifecycle, runbooks, step_secrets
 
 MOST_BYTES = 64 * 1024 * 1024
 """A config-drive comes whole in the request."""
@@ -45,6 +46,12 @@ _ARGUMENTS: Mapping[str, frozenset[Verb]] = {
 """Argument -> the verbs that take it."""
 
 _SINCE: Mapping[str, int] = {"deploy_steps": 69, "disable_ramdisk": 70, "service_steps": 87, "runbook": 92}
+_OF_DEPLOY_STEP = frozenset({"interface", "step", "args", "priority"})
+_SAID: Mapping[Any, str] = {list: "a list", (str, dict): "a text or an object"}
+_TYPES: Mapping[str, Any] = {
+    "configdrive": (str, dict), "deploy_steps": list, "clean_steps": list, "service_steps": list,
+}  # fmt: skip
+_REBUILD_DRIVE_SINCE = 35
 _DRIVE_PARTS = frozenset({"meta_data", "network_data", "user_data", "vendor_data"})
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*\Z")
 
@@ -107,9 +114,9 @@ def _refuse_state(session: Session, call: Call, node: Node, verb: Verb, target: 
         return
     work = flow.active_for(session, node.id)
     if work is not None and work.owner is not None:
+        host = conductors.of_worker(session, work.owner) or node_fields.HOST
         raise NodeLocked(
-            f"Node {node.uuid} is locked by host {node_fields.HOST}, please retry after the current operation is "
-            "completed.",
+            f"Node {node.uuid} is locked by host {host}, please retry after the current operation is completed.",
             why=f"it is held by {work.kind}",
         )
     raise BadRequest(
@@ -125,6 +132,8 @@ def _spec(call: Call, node: Node, verb: Verb, body: Mapping[str, Any]) -> dict[s
         raise BadRequest(f"Unexpected arguments: {unknown[0][:64]}")
     for name, value in given.items():
         call.require(_SINCE.get(name, 1))
+        if name in _TYPES and not isinstance(value, _TYPES[name]):
+            raise BadRequest(f"Expected {_SAID[_TYPES[name]]} for {name}: it is {type(value).__name__}")
         if verb not in _ARGUMENTS[name] and value not in ("", [], {}, False):
             verbs = " or ".join(sorted(_ARGUMENTS[name]))
             raise BadRequest(f'"{name}" is only valid when setting target provision state to {verbs}')
@@ -153,11 +162,7 @@ def _runbook(session: Session, call: Call, node: Node, spec: dict[str, Any], ver
     if not isinstance(ident, str):
         raise BadRequest("Expected UUID or name for runbook")
     row = runbooks.fetch(session, ident, project=policy.project_of(call.actor))
-    if row.name not in node.traits:
-        raise BadRequest(
-            f"This runbook has not been approved for use on this node {node.uuid}. Please ask an administrator to add "
-            "it to your node traits."
-        )
+    refuse_unapproved(call, node, row)
     spec[f"{verb}_steps"] = step_secrets.opened(call.context.vault, row)
     if row.disable_ramdisk:
         spec["disable_ramdisk"] = True
@@ -171,13 +176,16 @@ def _deploy(call: Call, node: Node, spec: dict[str, Any]) -> None:
     drive = spec.get("configdrive")
     if drive is not None:
         _check_drive(call, drive)
-    _check_list(spec, "deploy_steps")
+    for step in spec.get("deploy_steps", ()):
+        absent = _OF_DEPLOY_STEP - set(step) if isinstance(step, dict) else frozenset()
+        if absent:
+            raise BadRequest(f"Invalid deploy_steps: '{min(absent)}' is a required property")
     _image_and_host(node, spec)
 
 
 def _rebuild(call: Call, node: Node, spec: dict[str, Any]) -> None:
-    if "configdrive" in spec:
-        call.require(35)
+    if "configdrive" in spec and call.minor < _REBUILD_DRIVE_SINCE:
+        raise BadRequest("Adding a config drive is only supported when setting provision state to active")
     _deploy(call, node, spec)
 
 
@@ -206,18 +214,14 @@ def _check_drive(call: Call, drive: Any) -> None:
         raise BadRequest("Invalid configdrive format: it is neither a JSON, nor a URL, nor a base64 string")
 
 
-def _check_list(spec: Mapping[str, Any], name: str) -> None:
-    if name in spec and not isinstance(spec[name], list):
-        raise BadRequest(f"Invalid {name}: it is a list")
-
-
 def _steps(name: str, verb: Verb) -> Any:
     def check(_call: Call, _node: Node, spec: dict[str, Any]) -> None:
         if "runbook" in spec and name in spec:
             raise BadRequest(f'Please provide either "{name}" or a runbook, but not both.')
         if "runbook" not in spec and name not in spec:
             raise BadRequest(f'"{name}" is required when setting target provision state to {verb}')
-        _check_list(spec, name)
+        if any(isinstance(step, dict) and "priority" in step for step in spec.get(name, ())):
+            raise BadRequest(f"Invalid {name}: 'priority' was unexpected: steps are run in the order given")
         if "disable_ramdisk" in spec:
             spec["disable_ramdisk"] = node_body.boolean("disable_ramdisk", spec["disable_ramdisk"])
 

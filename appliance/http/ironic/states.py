@@ -6,7 +6,7 @@ from flask import Response
 
 from appliance.domain.errors import Conflict, NotFound
 from appliance.domain.lifecycle import TRANSIENT, State
-from appliance.http.ironic import hardware, management, node_access, node_body, node_fields, policy
+from appliance.http.ironic import hardware, management, node_access, node_body, node_fields, pages, policy
 from appliance.http.ironic.call import Call, Route
 from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.node_access import find, find_to_change
@@ -32,6 +32,9 @@ _POWER = {
 }
 _SOFT = frozenset({"soft rebooting", "soft power off"})
 _LONGEST_TIMEOUT_S = 3600
+_RAID_LEVELS = ("JBOD", "0", "1", "2", "5", "6", "1+0", "5+0", "6+0")
+_OF_DISK = frozenset({"size_gb", "raid_level", "volume_name", "is_root_volume", "share_physical_disks", "disk_type",
+                      "interface_type", "number_of_physical_disks", "controller", "physical_disks"})  # fmt: skip
 
 
 def routes() -> list[Route]:
@@ -55,6 +58,7 @@ def accepted(call: Call, ident: str, *tail: str) -> Response:
 
 
 def _states(call: Call, ident: str) -> Response:
+    pages.nothing_but(call.arguments, frozenset())
     names = [name for name in _SHOWN if node_fields.SINCE[name] <= call.minor]
     shape = node_fields.shape(names, call.minor)
     with call.context.database.glance() as connection:
@@ -64,6 +68,7 @@ def _states(call: Call, ident: str) -> Response:
 
 def _power(call: Call, ident: str) -> Response:
     body = read_object()
+    pages.nothing_but(body, frozenset({"target", "timeout"}))
     target, timeout = body.get("target"), body.get("timeout")
     if target in _SOFT or timeout is not None:
         call.require(SOFT_SINCE)
@@ -119,13 +124,22 @@ def _raid(call: Call, ident: str) -> Response:
         if node_fields.way(node, "raid") == "no-raid":
             raise NotFound(str(hardware.unsupported(node.driver, "set_target_raid_config")))
         if set(wish) - {"logical_disks"} or not isinstance(disks, list) or not all(map(_is_disk, disks)):
-            raise BadRequest("RAID config validation error: it has logical_disks, each with size_gb and raid_level")
+            raise BadRequest(
+                "RAID config validation error: it has logical_disks, each with size_gb (a whole number or MAX) and "
+                f"raid_level (one of {', '.join(_RAID_LEVELS)})"
+            )
+        if "logical_disks" in wish and not disks:
+            raise BadRequest("RAID config validation error: logical_disks should be non-empty")
         node.target_raid, node.updated_at = wish, call.context.clock()
     return nothing()
 
 
 def _is_disk(disk: Any) -> bool:
-    return isinstance(disk, dict) and {"size_gb", "raid_level"} <= set(disk)
+    if not isinstance(disk, dict) or not {"size_gb", "raid_level"} <= set(disk) <= _OF_DISK:
+        return False
+    size = disk["size_gb"]
+    fits = size == "MAX" or (isinstance(size, int) and not isinstance(size, bool) and size >= 0)
+    return fits and disk["raid_level"] in _RAID_LEVELS
 
 
 def _console(call: Call, ident: str) -> Response:

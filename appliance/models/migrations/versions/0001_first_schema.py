@@ -222,7 +222,9 @@ def upgrade() -> None:
     )
     op.create_table('runbook',
     sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.String(length=255), nullable=True),
     sa.Column('steps', sa.JSON(), nullable=False),
+    sa.Column('traits', sa.JSON(), nullable=False),
     sa.Column('secret', sa.LargeBinary(), nullable=True),
     sa.Column('disable_ramdisk', sa.Boolean(), nullable=False),
     sa.Column('is_public', sa.Boolean(), nullable=False),
@@ -809,6 +811,7 @@ def upgrade() -> None:
     sa.Column('description', sa.String(length=255), nullable=True),
     sa.Column('is_pxe', sa.Boolean(), nullable=False),
     sa.Column('is_smartnic', sa.Boolean(), nullable=False),
+    sa.Column('may_be_bonded', sa.Boolean(), nullable=False),
     sa.Column('address', sa.String(length=64), nullable=True),
     sa.Column('link', sa.JSON(), nullable=False),
     sa.Column('physical_network', sa.String(length=64), nullable=True),

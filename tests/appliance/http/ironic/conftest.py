@@ -32,7 +32,7 @@ def strangers(app):
 
 @pytest.fixture
 def client_for(app):
-    return lambda token, version="1.110": Client(app, token, version)
+    return lambda token, version="1.112": Client(app, token, version)
 
 
 class Wired(Appliance):

@@ -155,6 +155,29 @@ def test_what_comes_with_a_verb_is_checked(ironic, appliance, node, case):
     assert ironic.get("/v1/nodes/n1").get_json()["provision_state"] == state
 
 
+STEP = {"interface": "deploy", "step": "erase_devices_metadata", "args": {}, "order": 1}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ([], ["CUSTOM_WIPE"], "1.111", 202, ""),
+        (["CUSTOM_A"], ["CUSTOM_A"], "1.111", 400, "has not been approved"),
+        ([], ["CUSTOM_WIPE"], "1.112", 400, "has no traits configured"),
+        (["CUSTOM_A"], ["CUSTOM_WIPE"], "1.112", 400, "does not have any of the runbook's traits ['CUSTOM_A']"),
+        (["CUSTOM_A", "CUSTOM_B"], ["CUSTOM_B", "CUSTOM_C"], "1.112", 202, ""),
+    ],
+)  # fmt: skip
+def test_a_runbook_needs_a_trait_of_the_node(ironic, appliance, node, case):
+    of_book, of_node, version, status, said = case
+    put_in(appliance, "manageable", traits=of_node)
+    ironic.post("/v1/runbooks", {"name": "CUSTOM_WIPE", "steps": [STEP]})
+    ironic.put("/v1/runbooks/CUSTOM_WIPE/traits", {"traits": of_book})
+    answer = provision(ironic, "clean", version, runbook="CUSTOM_WIPE")
+    assert answer.status_code == status
+    assert not said or said in words(answer)
+
+
 def test_marks_forbid_verbs(ironic, appliance, node):
     put_in(appliance, "active", is_protected=True)
     for target in ("deleted", "rebuild"):

@@ -32,6 +32,15 @@ def test_a_group_is_shown_whole(ironic, node):
     assert ironic.get("/v1/nodes/n1/portgroups/detail").get_json()["portgroups"] == [group]
 
 
+def test_a_group_is_made_by_people_never_by_the_appliance(ironic, node):
+    group = make(ironic, node, name="bond0")
+    assert group["dynamic_portgroup"] is False
+    assert "dynamic_portgroup" not in ironic.get("/v1/portgroups/bond0", version="1.110").get_json()
+    assert ironic.get("/v1/portgroups/detail").get_json()["portgroups"] == [group]
+    patch = [{"op": "replace", "path": "/dynamic_portgroup", "value": True}]
+    assert ironic.patch("/v1/portgroups/bond0", patch).status_code == 400
+
+
 def test_there_are_no_groups_before_23(ironic, node):
     assert ironic.get("/v1/portgroups", version="1.22").status_code == 404
     assert ironic.get("/v1/portgroups", version="1.23").status_code == 200

@@ -35,7 +35,7 @@ def test_a_port_is_shown_whole(ironic, node):
     ("minor", "since"),
     [(1, set()), (18, {"internal_info"}), (19, {"pxe_enabled", "local_link_connection"}), (24, {"portgroup_uuid"}),
      (34, {"physical_network"}), (53, {"is_smartnic"}), (88, {"name"}), (97, {"description"}), (100, {"vendor"}),
-     (101, {"category"})],
+     (101, {"category"}), (111, {"available_for_dynamic_portgroup"})],
 )  # fmt: skip
 def test_attributes_come_with_their_versions(ironic, node, minor, since):
     port = make(ironic, node)
@@ -47,6 +47,14 @@ def test_attributes_come_with_their_versions(ironic, node, minor, since):
         assert answer.status_code == 406
         body = {"node_uuid": node, "address": OTHER, name: None}
         assert ironic.post("/v1/ports", body, version=f"1.{minor - 1}").status_code == 406
+
+
+def test_a_port_may_be_kept_out_of_groups_that_others_form(ironic, node):
+    port = make(ironic, node)
+    assert port["available_for_dynamic_portgroup"] is True
+    patch = [{"op": "replace", "path": "/available_for_dynamic_portgroup", "value": False}]
+    assert ironic.patch(f"/v1/ports/{port['uuid']}", patch).get_json()["available_for_dynamic_portgroup"] is False
+    assert make(ironic, node, OTHER, available_for_dynamic_portgroup=False)["available_for_dynamic_portgroup"] is False
 
 
 def test_whose_port_has_an_address_is_for_those_who_see_the_node(appliance, client_for, database, ironic, node):

@@ -26,7 +26,9 @@ def test_a_runbook_is_made_shown_changed_and_goes(ironic):
 @pytest.mark.parametrize(
     ("changes", "status", "said"),
     [
-        ({"name": "wipe"}, 400, "trait"), ({"steps": [STEP, STEP]}, 400, "Duplicate"),
+        ({"name": "wi pe"}, 400, "letters"), ({"name": None}, 400, "'string'"),
+        ({"description": 7}, 400, "description"), ({"description": "x" * 256}, 400, "description"),
+        ({"steps": [STEP, STEP]}, 400, "Duplicate"),
         ({"public": "perhaps"}, 400, "perhaps"),
         ({"steps": [{"interface": "deploy", "step": "x"}]}, 400, "'order'"), ({"name": "CUSTOM_TAKEN"}, 409, "TAKEN"),
         ({"traits": []}, 400, "unexpected"),
@@ -63,3 +65,63 @@ def test_projects_see_their_own_and_the_public_ones(appliance, ironic, client_fo
 
 def test_runbooks_come_with_92(ironic):
     assert ironic.get("/v1/runbooks", version="1.91").status_code == 404
+
+
+def test_since_112_the_name_is_free_and_there_is_a_description(ironic):
+    book = ironic.post("/v1/runbooks", {**BOOK, "name": "wipe-it", "description": "for leavers"}).get_json()
+    assert (book["description"], book["traits"]) == ("for leavers", [])
+    patch = [{"op": "replace", "path": "/description", "value": "for all"}]
+    assert ironic.patch("/v1/runbooks/wipe-it", patch).get_json()["description"] == "for all"
+    assert not {"description", "traits"} & set(ironic.get("/v1/runbooks/wipe-it", version="1.111").get_json())
+    assert ironic.get("/v1/runbooks?fields=description", version="1.111").status_code == 406
+    assert ironic.patch("/v1/runbooks/wipe-it", patch, version="1.111").status_code == 406
+    assert ironic.post("/v1/runbooks", {**BOOK, "name": "other"}, version="1.111").status_code == 400
+    rename = [{"op": "replace", "path": "/name", "value": "wipe-them"}]
+    assert ironic.patch("/v1/runbooks/wipe-it", rename, version="1.111").status_code == 400
+    assert ironic.patch("/v1/runbooks/wipe-it", rename).get_json()["name"] == "wipe-them"
+
+
+def test_the_traits_of_a_runbook(ironic):
+    ironic.post("/v1/runbooks", BOOK)
+    path = "/v1/runbooks/CUSTOM_WIPE/traits"
+    assert ironic.put(path, {"traits": ["CUSTOM_B", "CUSTOM_A", "CUSTOM_B"]}).status_code == 204
+    assert ironic.get(path).get_json() == {"traits": ["CUSTOM_A", "CUSTOM_B"]}
+    added = ironic.put(f"{path}/HW_GPU")
+    assert added.status_code == 204
+    assert added.headers["Location"].endswith(f"{path}/HW_GPU")
+    for _again in range(2):
+        assert ironic.delete(f"{path}/CUSTOM_A").status_code == 204
+    assert ironic.get("/v1/runbooks/CUSTOM_WIPE").get_json()["traits"] == ["CUSTOM_B", "HW_GPU"]
+    assert ironic.delete(path).status_code == 204
+    assert ironic.get(path).get_json() == {"traits": []}
+    assert ironic.get(path, version="1.111").status_code == 404
+    assert ironic.get("/v1/runbooks/nope/traits").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("", {"traits": ["lower"]}), ("", {"traits": "CUSTOM_A"}), ("", {}), ("", {"traits": [], "more": 1}),
+        ("/lower", None), ("/CUSTOM_A", {"traits": []}), ("", {"traits": [f"CUSTOM_{n}" for n in range(51)]}),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_the_traits_of_a_runbook_is_refused(ironic, path, body):
+    ironic.post("/v1/runbooks", BOOK)
+    assert ironic.put(f"/v1/runbooks/CUSTOM_WIPE/traits{path}", body).status_code == 400
+    assert ironic.get("/v1/runbooks/CUSTOM_WIPE/traits").get_json() == {"traits": []}
+
+
+def test_no_more_than_fifty_traits(ironic):
+    ironic.post("/v1/runbooks", BOOK)
+    path = "/v1/runbooks/CUSTOM_WIPE/traits"
+    assert ironic.put(path, {"traits": [f"CUSTOM_{n}" for n in range(50)]}).status_code == 204
+    assert ironic.put(f"{path}/CUSTOM_50").status_code == 400
+
+
+def test_a_project_sets_the_traits_of_its_own_runbooks_only(appliance, ironic, client_for):
+    token, project = appliance.project_token(Role.MANAGER)
+    ironic.post("/v1/runbooks", {**BOOK, "name": "CUSTOM_A", "public": True})
+    ironic.post("/v1/runbooks", {**BOOK, "name": "CUSTOM_B", "owner": project})
+    manager = client_for(token)
+    assert manager.put("/v1/runbooks/CUSTOM_A/traits/CUSTOM_T").status_code == 403
+    assert manager.put("/v1/runbooks/CUSTOM_B/traits/CUSTOM_T").status_code == 204
