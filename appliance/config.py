@@ -113,6 +113,7 @@ class Lifecycle:
     agent_lost_s: int = _key(duration(15, DAY), 180, "agent_lost")
     inspect_s: int = _key(duration(30, DAY), 600, "inspect")
     clean_s: int = _key(duration(30, 7 * DAY), 7200, "clean")
+    fetch_image_s: int = _key(duration(30, DAY), 3600, "fetch_image")
     write_image_s: int = _key(duration(30, DAY), 3600, "write_image")
     kexec_home_s: int = _key(duration(10, DAY), 300, "kexec_home")
     call_home_s: int = _key(duration(30, DAY), 1200, "call_home")

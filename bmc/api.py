@@ -4,10 +4,21 @@ Every call blocks its caller for at most `deadline_s` seconds and then raises a 
 are queued so that it holds one conversation at a time. Calls may come from any thread.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol, runtime_checkable
 
-from bmc.types import BmcInfo, BootOverride, LanInfo, PowerAction, PowerState, SelEntry, Sensor
+from bmc.types import (
+    BmcInfo,
+    BootOverride,
+    Indicator,
+    LanInfo,
+    MediaKind,
+    MediaSlot,
+    PowerAction,
+    PowerState,
+    SelEntry,
+    Sensor,
+)
 
 
 @runtime_checkable
@@ -54,6 +65,44 @@ class HasFru(Protocol):
 class HasIdentify(Protocol):
     def identify(self, *, on_s: int, deadline_s: float = 10.0) -> None:
         """Light the chassis identify LED for on_s seconds (0 = off)."""
+        ...
+
+
+@runtime_checkable
+class HasInterrupt(Protocol):
+    def interrupt(self, *, deadline_s: float = 10.0) -> None:
+        """Give the machine a non-maskable interrupt (NMI). Refused while it is off."""
+        ...
+
+
+@runtime_checkable
+class HasVirtualMedia(Protocol):
+    def media(self, *, deadline_s: float = 30.0) -> list[MediaSlot]: ...
+
+    def insert_media(self, kind: MediaKind, url: str, *, deadline_s: float = 60.0) -> None:
+        """The BMC itself fetches the image. What was in the drives of this kind is taken out before."""
+        ...
+
+    def eject_media(self, kinds: Collection[MediaKind] | None = None, *, deadline_s: float = 60.0) -> None:
+        """From the drives of these kinds; from all for None. Empty drives are fine."""
+        ...
+
+
+@runtime_checkable
+class HasSecureBoot(Protocol):
+    def secure_boot(self, *, deadline_s: float = 10.0) -> bool: ...
+
+    def set_secure_boot(self, *, on: bool, deadline_s: float = 10.0) -> None:
+        """It holds from the next boot on."""
+        ...
+
+
+@runtime_checkable
+class HasIndicators(Protocol):
+    def indicators(self, *, deadline_s: float = 10.0) -> list[Indicator]: ...
+
+    def set_indicator(self, component: str, name: str, state: str, *, deadline_s: float = 10.0) -> None:
+        """Raises `Unsupported` for a light that there is not, or a state that it has not."""
         ...
 
 

@@ -37,6 +37,33 @@ class BootOverride:
     is_uefi: bool = False
 
 
+class MediaKind(enum.Enum):
+    """What a virtual drive pretends to be."""
+
+    CDROM = "cdrom"
+    DISK = "disk"
+    FLOPPY = "floppy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaSlot:
+    """A virtual drive. types: what may be put in, in Redfish's words (`CD`, `USBStick`); image: where it comes from."""
+
+    types: tuple[str, ...]
+    image: str | None
+    is_inserted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Indicator:
+    """A light. component: `system` or `chassis`; state: `on`, `off`, `blinking` or `unknown`; states: the possible."""
+
+    component: str
+    name: str
+    state: str
+    states: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sensor:
     """value: in `unit`, None when the sensor is not readable. health: `ok`, `warning`, `critical` or `unknown`."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from images.errors import ChecksumMismatch, ImageRefused, TooLong, no_space
+from images.space import refuse_scarce
 
 CHUNK = 1024 * 1024
 _ZEROS = bytes(CHUNK)
@@ -75,6 +76,7 @@ def _copied(source: Source, partial: Path, max_bytes: int) -> Received:
             size += len(chunk)
             if size > max_bytes:
                 raise TooLong(f"the image has more than {max_bytes} bytes")
+            refuse_scarce(out.fileno())
             digests.update(chunk)
             if chunk == _ZEROS[: len(chunk)]:
                 out.seek(size)

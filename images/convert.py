@@ -1,10 +1,14 @@
 """qcow2 to raw by qemu-img, in a child with limits, and only after images.formats has looked at the file."""
 
+import contextlib
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from images import formats, tools
-from images.errors import ImageRefused, no_space
+from images.errors import ImageRefused, NoSpace, no_space
 from images.formats import Format
+from images.space import refuse_scarce
 
 MEMORY = 1024**3
 CPU_S = 3600
@@ -24,9 +28,9 @@ def to_raw(source: Path, out: Path, *, max_virtual: int = formats.MAX_VIRTUAL) -
     limits = [f"--as={MEMORY}", f"--cpu={CPU_S}", f"--fsize={(facts.virtual_size_bytes or 0) + SLACK}", "--core=0"]
     # --image-opts would open the door to json: names; an absolute path with -f cannot be anything but a file.
     argv = ["prlimit", *limits, "--", "qemu-img", "convert", "-f", "qcow2", "-O", "raw", "-S", "64k"]
-    with no_space():
+    with no_space(), _removed_when_scarce(out) as watch:
         try:
-            tools.run([*argv, str(source.absolute()), str(out.absolute())], timeout_s=TIMEOUT_S)
+            tools.run([*argv, str(source.absolute()), str(out.absolute())], timeout_s=TIMEOUT_S, watch=watch)
         except tools.ToolFailed as cause:
             out.unlink(missing_ok=True)
             if "No space left" in str(cause):
@@ -36,3 +40,16 @@ def to_raw(source: Path, out: Path, *, max_virtual: int = formats.MAX_VIRTUAL) -
         out.unlink()
         raise ImageRefused("qemu-img made a disk of another size than the header says")
     return facts
+
+
+@contextlib.contextmanager
+def _removed_when_scarce(out: Path) -> Iterator[Callable[[], None]]:
+    """What looks whether the disk gets full: a small file may unfold to a thousand times its size."""
+    folder = os.open(out.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield lambda: refuse_scarce(folder)
+    except NoSpace:
+        out.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(folder)

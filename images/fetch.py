@@ -7,6 +7,7 @@ that was checked, also after each redirect; so no image URL reaches the applianc
 
 import contextlib
 import ipaddress
+import logging
 import socket
 import ssl
 import threading
@@ -21,6 +22,8 @@ import urllib3
 from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from images.errors import FetchFailed, ImageRefused, TooLong
+
+logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)  # below, it logs addresses with what opens them
 
 MAX_REDIRECTS = 3
 MAX_URL = 2048
@@ -50,6 +53,10 @@ class Limits:
 
 class Source(Protocol):
     """What `opened` gives: enough of a binary file for images.checksum.receive."""
+
+    @property
+    def size_bytes(self) -> int | None:
+        """How many bytes the server announces."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 
@@ -96,7 +103,7 @@ def opened(
     """
     deadline = monotonic() + limits.deadline_s
     for _ in range(MAX_REDIRECTS + 1):
-        with _answer(_parsed(url), limits, resolve, tls) as response:
+        with _answer(parsed(url), limits, resolve, tls) as response:
             if response.status not in REDIRECTS:
                 yield _Body(response, limits, deadline, monotonic)
                 return
@@ -113,7 +120,7 @@ def check(url: str, *, limits: Limits = Limits(), resolve: Resolver = addresses)
     """May the URL be asked, as far as one can say without asking? Raises ImageRefused; FetchFailed if no name server
     knows the name. `opened` checks again: an answer of a name server holds for one moment.
     """
-    parts = _parsed(url)
+    parts = parsed(url)
     _allowed(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80), limits, resolve)
 
 
@@ -121,11 +128,12 @@ def _allowed(host: str, port: int, limits: Limits, resolve: Resolver) -> list[st
     """The addresses of a host, each of which may be asked."""
     found = resolve(host.removesuffix("."), port)
     if not found or not all(limits.allow(item) for item in found):
-        raise ImageRefused(f"address not allowed: {host} is not on the public internet")
+        raise ImageRefused(f"address not allowed: {host} is neither public nor in [images] trusted_networks")
     return found
 
 
-def _parsed(url: str) -> SplitResult:
+def parsed(url: str) -> SplitResult:
+    """Raises ImageRefused for what is no address that `opened` would ask."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -214,7 +222,8 @@ class _Body:
         self._response, self._deadline, self._monotonic = response, deadline, monotonic
         self._left = limits.max_bytes
         announced = response.headers.get("Content-Length", "")
-        if announced.isdecimal() and int(announced) > limits.max_bytes:
+        self.size_bytes = int(announced) if announced.isdecimal() and len(announced) <= 18 else None
+        if announced.isdecimal() and int(announced[:19]) > limits.max_bytes:
             raise TooLong(f"the image has {announced} bytes; {limits.max_bytes} are allowed")
 
     def read(self, size: int = -1, /) -> bytes:

@@ -25,6 +25,7 @@ from typing import Any, BinaryIO
 
 from images import zstd
 from images.errors import ImageRefused, no_space
+from images.space import refuse_scarce
 
 VERSION = 1
 RECORD = struct.Struct("<QII32s")
@@ -105,6 +106,7 @@ def pack(raw_path: Path, out_dir: Path, *, image_sha256: str, level: int = LEVEL
     index, data_bytes, used_bytes = bytearray(), 0, 0
     with no_space(), raw_path.open("rb") as raw, (out_dir / DATA).open("wb") as out:
         for piece, packed in _packed(raw, size, level):
+            refuse_scarce(out.fileno())
             out.write(packed)
             index += piece.to_bytes()
             data_bytes += piece.packed_length

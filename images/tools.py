@@ -1,8 +1,11 @@
 """The only place in this package that starts an external program: argv lists, never a shell, always a time limit."""
 
 import subprocess  # noqa: TID251  (this is the wrapper that the rule asks for)
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+WATCH_S = 1.0
 
 
 class ToolFailed(Exception):
@@ -30,16 +33,44 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     stdin: bytes | None = None,
+    watch: Callable[[], None] | None = None,
 ) -> str:
-    """Standard output of a program, as text. Raises ToolFailed (with the end of standard error) or ToolMissing."""
+    """Standard output of a program, as text. Raises ToolFailed (with the end of standard error) or ToolMissing.
+
+    watch: called each second; what it raises ends the program.
+    """
+    pipe = subprocess.PIPE
     try:
-        done = subprocess.run(  # noqa: S603  (argv list, no shell)
-            list(argv), cwd=cwd, env=env, input=stdin, capture_output=True, timeout=timeout_s, check=False
+        child = subprocess.Popen(  # noqa: S603  (argv list, no shell)
+            list(argv), cwd=cwd, env=env, stdin=None if stdin is None else pipe, stdout=pipe, stderr=pipe
         )
     except FileNotFoundError as cause:
         raise ToolMissing(argv[0]) from cause
-    except subprocess.TimeoutExpired as cause:
-        raise ToolFailed(argv, None, (cause.stderr or b"").decode(errors="replace")) from cause
-    if done.returncode != 0:
-        raise ToolFailed(argv, done.returncode, done.stderr.decode(errors="replace"))
-    return done.stdout.decode(errors="replace")
+    with child:
+        try:
+            out, said = _ended(child, stdin, timeout_s, watch)
+        except subprocess.TimeoutExpired as cause:
+            child.kill()
+            raise ToolFailed(argv, None, (cause.stderr or b"").decode(errors="replace")) from cause
+        except BaseException:
+            child.kill()
+            raise
+    if child.returncode != 0:
+        raise ToolFailed(argv, child.returncode, said.decode(errors="replace"))
+    return out.decode(errors="replace")
+
+
+def _ended(
+    child: "subprocess.Popen[bytes]", stdin: bytes | None, timeout_s: float, watch: Callable[[], None] | None
+) -> tuple[bytes, bytes]:
+    if watch is None:
+        return child.communicate(stdin, timeout_s)
+    ends = time.monotonic() + timeout_s
+    while True:
+        try:
+            return child.communicate(stdin, WATCH_S)
+        except subprocess.TimeoutExpired:
+            if time.monotonic() >= ends:
+                raise
+            watch()
+            stdin = None  # the rest of it is on its way already

@@ -66,6 +66,13 @@ class NodeLocked(Conflict):
     code = "node-locked"
     retryable = True
 
+    def __init__(
+        self, message: str = "", *, why: str = "", next_step: str = "", node: str = "", host: str | None = None
+    ) -> None:
+        """node: its UUID. host: that of the engine which works on it; None while none does."""
+        super().__init__(message, why=why, next_step=next_step)
+        self.node, self.host = node, host
+
 
 class Unauthenticated(RackwrightError):
     """A valid token is needed."""

@@ -6,7 +6,7 @@ of in time the machine is switched off and on, and has the time of a full boot t
 
 from appliance.domain.lifecycle import Outcome
 from appliance.domain.steps import Next, Retry
-from appliance.flows import agent_boot, agent_work, named_steps, power
+from appliance.flows import agent_boot, agent_work, image_fetch, named_steps, power
 from appliance.flows.moves import enter_wait, leave_wait, move
 from appliance.flows.power import BMC_RETRY
 from appliance.flows.procedure import Act, Procedure, Record, Step, Turn
@@ -40,7 +40,13 @@ def _core() -> Step:
     return image_turn
 
 
-_want_agent = agent_boot.add_to(deploy, then=_with_agent)
+def _first(turn: Record) -> Step | None:
+    """An image that lies elsewhere is fetched before the machine is touched."""
+    return _fetch_image(turn) if image_fetch.is_wanted(turn) else None
+
+
+_want_agent = agent_boot.add_to(deploy, then=_with_agent, unless=_first)
+_fetch_image = image_fetch.add_to(deploy, then=_boot_agent)
 _watch = agent_work.watch_in(deploy)
 _take_step = named_steps.add_to(deploy, then=_all_done, boot_agent=_boot_agent, watch=_watch, core=_core)
 

@@ -86,7 +86,7 @@ class Lease:
             with self._database.write() as session:
                 self._clock.compare(session)
                 now = self._clock()
-                if self.worker and flow_queue.renew(session, worker=self.worker, now=now, ttl_s=self.ttl_s):
+                if self.worker and self._extend(session, now):
                     joined = self.worker
                 else:
                     joined = new_uuid()
@@ -100,6 +100,9 @@ class Lease:
             self._renewed_at = asked_at
         if freed:
             log.warning("flows taken over count=%d", freed)
+
+    def _extend(self, session: Session, now: datetime) -> bool:
+        return flow_queue.renew(session, worker=self.worker, now=now, ttl_s=self.ttl_s, is_alone=self._is_alone)
 
     def leave(self) -> None:
         with self._lock, self._database.write() as session:

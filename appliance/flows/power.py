@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from appliance.domain.steps import Next, Retry
 from appliance.flows.procedure import Act, Procedure, Step, Turn
+from bmc.errors import Unsupported
 from bmc.types import BootDevice, BootOverride, PowerAction, PowerState
 
 BMC_RETRY = Retry(times=5, first_s=2.0, cap_s=30.0)
@@ -57,8 +58,11 @@ def add_boot(procedure: Procedure, *, word: str, device: BootDevice, then: Calla
 def aim(turn: Act, device: BootDevice) -> None:
     """Set the boot device unless it is set. The network is for the next boot only; the disk is to stay."""
     wanted = BootOverride(device=device, persistent=device is BootDevice.DISK, is_uefi=turn.node.boot_mode == "uefi")
-    if turn.bmc.boot_override() == wanted:
-        return
+    try:
+        if turn.bmc.boot_override() == wanted:
+            return
+    except Unsupported:  # it is set to a device that has no name here, which is no reason not to set another
+        pass
     turn.check()
     turn.bmc.set_boot_override(wanted)
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from sqlalchemy.orm import Session
 
 from appliance.models.database import JsonObject
 from appliance.models.flow import Flow
 from appliance.models.node import Node
+from appliance.services.image_address import Checksum
+from appliance.services.image_sources import Order
 from bmc.api import Bmc
 
 
@@ -18,6 +21,7 @@ class FlowPolicy:
     agent_silence_s: an agent that sent nothing for so long, in the middle of a command, is lost.
     automated_clean: how provide and undeploy erase, `metadata` or `shred`; `none`: not at all.
     fake_delays: how long things take on hardware that is not there (appliance.domain.fake_hardware), by kind.
+    fetch_image_s: an image that lies elsewhere is here by then, counted over all tries.
     hoped_home_s: so long is waited for the call of a system that need not make it.
     add_ports, keep_ports: what an inspection makes of a machine's interfaces (appliance.services.inspection).
     kexec_home_s: a kexec that did not call home by then gets a reset; call_home_s counts from a full boot.
@@ -30,6 +34,7 @@ class FlowPolicy:
     power_poll_s: float = 2.0
     inspect_s: float = 300.0
     erase_s: float = 3600.0
+    fetch_image_s: float = 3600.0
     write_image_s: float = 3600.0
     leave_agent_s: float = 120.0
     kexec: bool = True
@@ -40,7 +45,19 @@ class FlowPolicy:
     call_home_s: float = 1200.0
     hoped_home_s: float = 300.0
     fake_delays: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    at_once: Mapping[str, int] = field(default_factory=lambda: {"bmc": 32, "image_write": 50, "fetch": 8})
+    at_once: Mapping[str, int] = field(
+        default_factory=lambda: {"bmc": 32, "image_write": 50, "fetch": 8, "image_fetch": 2}
+    )
+
+
+class ImageFetcher(Protocol):
+    """services.image_sources.ImageSources."""
+
+    def checksum(self, node: Node, within_s: float) -> Checksum: ...
+
+    def bring(self, node: Node, order: Order) -> None: ...
+
+    def give_up(self, uuid: str, problem: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +67,7 @@ class Resources:
     make_write_params: parameters of `write_image` and its secret ones, sealed (appliance.models.agent_command).
     make_rescue_params: secret parameters of `rescue`, sealed. forget_rescue: drop the password of a rescue.
     fetch_config_drive: bring the node's config-drive from its URL into the database; may take a minute.
+    image_sources: fetches images that lie elsewhere; without it such a deploy fails.
     agent_alive_within_s: an agent heard of within this time needs no boot (fast track).
     """
 
@@ -58,5 +76,6 @@ class Resources:
     make_rescue_params: Callable[[Session, Node], bytes | None] = lambda _session, _node: None
     forget_rescue: Callable[[Session, Node], None] = lambda _session, _node: None
     fetch_config_drive: Callable[[Node], None] = lambda _node: None
+    image_sources: ImageFetcher | None = None
     agent_alive_within_s: float = 90.0
     policy: FlowPolicy = field(default_factory=FlowPolicy)

@@ -161,22 +161,25 @@ class Server:
 
     def _admit(self, connection: Connection, head: Head) -> bool:
         self._busy[connection] = None
-        is_admitted = self._workers.submit(lambda: self._serve(connection, head))
+        is_admitted = self._workers.submit(
+            lambda: self._serve(connection, head),
+            after=lambda is_open: self._door.give_back(connection, is_open=is_open),
+        )
         if not is_admitted:
             del self._busy[connection]
         return is_admitted
 
-    def _serve(self, connection: Connection, head: Head) -> None:
-        is_open = False
+    def _serve(self, connection: Connection, head: Head) -> bool:
+        """Whether the connection stays open."""
         try:
-            is_open = self._answer_all(connection, head)
+            return self._answer_all(connection, head)
         except OSError as fault:  # the peer went away, or does not read
             log.debug("response not delivered peer=%s: %s", connection.peer[0], fault)
         except Exception:  # the worker's loop top: the fault of one request must not end its thread
             log.exception("request failed server=%s method=%s", self._name, head.method)
         finally:
             self._busy.pop(connection, None)
-            self._door.give_back(connection, is_open=is_open)
+        return False
 
     def _answer_all(self, connection: Connection, head: Head) -> bool:
         """One request, and those that follow at once while nobody else wants this thread. False: close it."""

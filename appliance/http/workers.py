@@ -5,10 +5,12 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 log = logging.getLogger(__name__)
 
-Job = Callable[[], None]
+Job = Callable[[], object]
+After = Callable[[Any], None]
 IDLE_S = 30.0
 
 
@@ -18,22 +20,26 @@ class Workers:
     def __init__(self, name: str, *, least: int, most: int) -> None:
         self._name = name
         self._least, self._most = least, most
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[Job, After | None] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
         self._open = 0  # jobs taken and not ended; counted by who submits, so no job is ever left without a thread
         self._made = 0
         self._is_stopping = False
 
-    def submit(self, job: Job) -> bool:
-        """False when every thread is busy and as many jobs wait already: the caller sheds load."""
+    def submit(self, job: Job, after: After | None = None) -> bool:
+        """False when every thread is busy and as many jobs wait already: the caller sheds load.
+
+        after: called with what the job returned, once it counts no more. Who is told there that a place is free can
+        take it at once, however late the system runs this thread.
+        """
         with self._lock:
             if self._is_stopping or self._open >= 2 * self._most:
                 return False
             self._open += 1
             if self._open > len(self._threads) and len(self._threads) < self._most:
                 self._grow()
-            self._jobs.put(job)
+            self._jobs.put((job, after))
             return True
 
     def is_wanted(self) -> bool:
@@ -65,17 +71,22 @@ class Workers:
     def _work(self) -> None:
         while True:
             try:
-                job = self._jobs.get(timeout=IDLE_S)
+                taken = self._jobs.get(timeout=IDLE_S)
             except queue.Empty:
-                job = None
-            if job is not None:
-                try:
-                    job()
-                finally:
-                    with self._lock:
-                        self._open -= 1
+                taken = None
+            if taken is not None:
+                self._run(*taken)
             elif self._may_leave():
                 return
+
+    def _run(self, job: Job, after: After | None) -> None:
+        try:
+            result = job()
+        finally:
+            with self._lock:
+                self._open -= 1
+        if after is not None:
+            after(result)
 
     def _may_leave(self) -> bool:
         """Fewer threads than before, but never fewer than open jobs: one may be on its way to this thread."""

@@ -14,6 +14,7 @@ from appliance.config import Config
 from appliance.domain.clock import system_clock
 from appliance.domain.values import endpoint
 from appliance.http import app
+from appliance.http.native import nodes as native_nodes
 from appliance.http.server import BODY_BYTES, Server, TlsServer, UnixServer
 from appliance.main import wiring
 from appliance.services import certificate_names, image_store, tls
@@ -28,6 +29,7 @@ GC_THRESHOLDS = 20_000, 10, 10
 SWITCH_S = 0.0005
 """A request waits its turn for the interpreter several times; at 5 ms each, the slowest of eight waited for 100 ms."""
 CONFIG_DRIVE_BODY = 64 * 1024 * 1024
+_BRINGS_DRIVE = tuple(f"/{verb}" for verb in native_nodes.VERBS)
 DOOR_GRACE_S, ENGINE_GRACE_S = 2.0, 4.0
 
 
@@ -98,6 +100,8 @@ def _operator_limit(method: str, path: str) -> int:
     is_upload = method == "PUT" and (is_ours or is_glance)
     if path.startswith("/baremetal/v1/nodes/") and path.rstrip("/").endswith("/states/provision"):
         return CONFIG_DRIVE_BODY
+    if method == "POST" and path.startswith("/v1/nodes/") and path.endswith(_BRINGS_DRIVE):
+        return native_nodes.MAX_WISH
     return image_store.MAX_UPLOAD if is_upload else BODY_BYTES
 
 

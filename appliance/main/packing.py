@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
@@ -43,6 +44,19 @@ def checker(limits: fetch.Limits) -> Callable[[str], None]:
             fetch.check(url, limits=limits)
 
     return check_url
+
+
+def timed_fetcher(
+    limits: fetch.Limits,
+) -> Callable[[str, float], contextlib.AbstractContextManager[fetch.Source]]:
+    """The same, with a limit of time for each."""
+
+    @contextlib.contextmanager
+    def fetch_within(url: str, within_s: float) -> Iterator[fetch.Source]:
+        with in_our_words(), fetch.opened(url, limits=replace(limits, deadline_s=within_s)) as source:
+            yield source
+
+    return fetch_within
 
 
 def drive_fetcher(

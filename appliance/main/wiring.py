@@ -16,12 +16,13 @@ from appliance.flows.engine import Engine
 from appliance.flows.resources import FlowPolicy, Resources
 from appliance.http.context import Context
 from appliance.main.doctor import Doctor
-from appliance.main.packing import checker, drive_fetcher, fetcher, pack_image
+from appliance.main.packing import checker, drive_fetcher, fetcher, pack_image, timed_fetcher
 from appliance.models.database import Database, JsonObject, Session
 from appliance.models.flow import Flow
 from appliance.models.node import Node
 from appliance.services import config_drive, deployment, identity, nodes, rescue, retention, tls, vault
 from appliance.services.discovery import Policy
+from appliance.services.image_sources import ImageSources
 from appliance.services.image_store import ImageStore
 from appliance.services.vault import Vault
 from appliance.worker import power_sync, pretend
@@ -39,9 +40,9 @@ log = logging.getLogger(__name__)
 BACKGROUND_THREADS = 8
 IMPORT_THREADS = 8
 """Threads of their own: who has power switched does not wait for anybody's downloads."""
-ENGINE_THREADS = 8
-FETCHES_AT_ONCE = 4
-"""Config-drives fetched at the same time: half of the threads stay for other steps."""
+ENGINE_THREADS = 10
+FETCHES_AT_ONCE, IMAGES_AT_ONCE = 4, 2
+"""Config-drives and images fetched at the same time: four threads stay for other steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,14 +77,20 @@ def build(config: Config, clock: Clock) -> Control:
     doctor = Doctor(config, clock, tokens.policy.passwords)
     background = Background(BACKGROUND_THREADS)
     imports = Background(IMPORT_THREADS)
-    resources = _resources(config, store, bmcs, clock, database=database)
+    sources = ImageSources(database, keys, store, opened=timed_fetcher(limits), clock=clock)
+    resources = _resources(config, store, bmcs, clock, database=database, sources=sources)
     engine = Engine(database, FLOWS, resources, clock=clock, threads=ENGINE_THREADS)
     context = Context(
         state=config.state, config=config, database=database, vault=keys, clock=clock, connect=bmcs.connect,
         background=background, imports=imports, discovery=_discovery(config), images=store, doctor=doctor.checks,
         ca_fingerprint=tls.ca_fingerprint(config.state), tokens=tokens,
     )  # fmt: skip
-    loop = Loop(database, _reconcilers(config, tokens, bmcs, store, clock), owner=_process_name(), clock=clock)
+    sweeps = [
+        *_reconcilers(config, tokens, bmcs, clock),
+        Reconciler(name="images", every_s=5, run=store.settle, is_shared=False),
+        Reconciler(name="image_sources", every_s=600, run=sources.sweep),
+    ]
+    loop = Loop(database, sweeps, owner=_process_name(), clock=clock)
     return Control(
         config=config, database=database, context=context, engine=engine, loop=loop,
         background=background, imports=imports, connections=connections, images=store,
@@ -116,7 +123,9 @@ class Bmcs:
         return sweep(self._connections, targets, deadline_s=deadline_s, concurrency=concurrency)
 
 
-def _resources(config: Config, store: ImageStore, bmcs: Bmcs, clock: Clock, *, database: Database) -> Resources:
+def _resources(
+    config: Config, store: ImageStore, bmcs: Bmcs, clock: Clock, *, database: Database, sources: ImageSources
+) -> Resources:
     keys, open_drive = bmcs.keys, drive_fetcher(config.images.trusted_networks)
 
     def write_params(session: Session, node: Node, _flow: Flow) -> tuple[JsonObject, bytes | None]:
@@ -135,14 +144,16 @@ def _resources(config: Config, store: ImageStore, bmcs: Bmcs, clock: Clock, *, d
     policy = FlowPolicy(
         agent_boot_s=limits.agent_boot_s, agent_silence_s=limits.agent_lost_s, power_s=limits.power_change_s,
         inspect_s=limits.inspect_s, erase_s=limits.clean_s, write_image_s=limits.write_image_s,
+        fetch_image_s=limits.fetch_image_s,
         kexec_home_s=limits.kexec_home_s, fake_delays=config.fake.delays,
         automated_clean=limits.automated_clean, call_home_s=limits.call_home_s, hoped_home_s=limits.hoped_home_s,
         add_ports=config.inspection.add_ports, keep_ports=config.inspection.keep_ports,
-        at_once={"bmc": config.bmc.concurrency, "image_write": limits.image_writes_at_once, "fetch": FETCHES_AT_ONCE},
+        at_once={"bmc": config.bmc.concurrency, "image_write": limits.image_writes_at_once, "fetch": FETCHES_AT_ONCE,
+                 "image_fetch": IMAGES_AT_ONCE},
     )  # fmt: skip
     return Resources(
         connect=bmcs.connect, make_write_params=write_params, make_rescue_params=rescue_params,
-        forget_rescue=forget_rescue, fetch_config_drive=fetch_drive, policy=policy,
+        forget_rescue=forget_rescue, fetch_config_drive=fetch_drive, image_sources=sources, policy=policy,
     )  # fmt: skip
 
 
@@ -163,9 +174,7 @@ def _login_policy(config: Config) -> identity.Policy:
     )  # fmt: skip
 
 
-def _reconcilers(
-    config: Config, tokens: identity.Tokens, bmcs: Bmcs, store: ImageStore, clock: Clock
-) -> list[Reconciler]:
+def _reconcilers(config: Config, tokens: identity.Tokens, bmcs: Bmcs, clock: Clock) -> list[Reconciler]:
     database = tokens.database
 
     def ask(targets: Iterable[BmcTarget]) -> Iterator[tuple[BmcTarget, PowerState | BmcError]]:
@@ -188,7 +197,6 @@ def _reconcilers(
     return [
         Reconciler(name="power", every_s=config.bmc.sweep_interval_s, run=sync_power),
         Reconciler(name="pretend", every_s=0.25, run=lambda: pretend.sweep(database, now=clock()), is_shared=False),
-        Reconciler(name="images", every_s=5, run=store.settle, is_shared=False),
         Reconciler(name="tokens", every_s=3600, run=sweep_tokens),
         Reconciler(name="token_keys", every_s=3600, run=rotate_keys),
         Reconciler(name="retention", every_s=600, run=sweep_old),

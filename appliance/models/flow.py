@@ -17,6 +17,7 @@ from sqlalchemy.orm import Mapped, Session, make_transient_to_detached, mapped_c
 from appliance.domain.errors import NodeLocked
 from appliance.models.columns import UtcTime, new_uuid
 from appliance.models.database import JsonObject, Model, announce
+from appliance.models.node import Node
 
 DUE_NOW = datetime(1970, 1, 1, tzinfo=UTC)
 CHANNEL = "rackwright_flow"
@@ -146,7 +147,11 @@ def enqueue(
     made = session.connection().execute(_ENQUEUE[session.get_bind().dialect.name], _begun(row)).scalar()
     if made is None:
         held = active_for(session, node_id)
-        raise _locked(held.kind if held is not None else "other work")
+        raise locked(
+            session, node_id, held, f"The node is held by {held.kind if held is not None else 'other work'}.",
+            why="one piece of work at a time may hold a node",
+            next_step="wait for it to end, or stop it with `rackwright node abort`",
+        )  # fmt: skip
     row.id = made
     make_transient_to_detached(row)
     session.add(row)
@@ -188,12 +193,14 @@ def finished(session: Session, *, kind: str, node_id: int, now: datetime, actor:
     return row
 
 
-def _locked(kind: str) -> NodeLocked:
-    return NodeLocked(
-        f"The node is held by {kind}.",
-        why="one piece of work at a time may hold a node",
-        next_step="wait for it to end, or stop it with `rackwright node abort`",
-    )
+def locked(
+    session: Session, node_id: int, held: Flow | None, said: str, *, why: str = "", next_step: str = ""
+) -> NodeLocked:
+    """The refusal of who came second, with the host that works on the node. held: the work that holds it."""
+    node = session.execute(select(Node.uuid).where(Node.id == node_id)).scalar()
+    owner = held.owner if held is not None else None
+    host = None if owner is None else session.execute(select(Worker.host).where(Worker.id == owner)).scalar()
+    return NodeLocked(said, why=why, next_step=next_step, node=node or "", host=host)
 
 
 def active_for(session: Session, node_id: int) -> Flow | None:

@@ -178,9 +178,13 @@ def join(session: Session, *, worker: str, host: str, now: datetime, ttl_s: floa
     session.execute(insert(Worker).values(id=worker, host=host[:64], started_at=now, expires_at=expires))
 
 
-def renew(session: Session, *, worker: str, now: datetime, ttl_s: float) -> bool:
-    """Extend a lease that still runs. False: it ran out, its rows may have gone to others; join with a new id."""
-    until = {"of_id": worker, "of_now": now, "expires_at": now + timedelta(seconds=ttl_s)}
+def renew(session: Session, *, worker: str, now: datetime, ttl_s: float, is_alone: bool = False) -> bool:
+    """Extend a lease that still runs. False: it ran out, its rows may have gone to others; join with a new id.
+
+    is_alone: there are no others, so it runs on however late it is; the clock may have been set, or we were frozen.
+    """
+    after = DUE_NOW if is_alone else now
+    until = {"of_id": worker, "of_now": after, "expires_at": now + timedelta(seconds=ttl_s)}
     return session.connection().execute(_RENEWED, until).first() is not None
 
 

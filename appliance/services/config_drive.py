@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import orjson
 from sqlalchemy.orm import Session
@@ -80,9 +81,20 @@ def _documents(value: Mapping[Any, Any]) -> bytes:
 
 
 def _url(value: str) -> bytes:
-    if len(value) > MAX_URL or not value.isascii() or not value.isprintable() or " " in value:
+    """What could never be fetched is refused now, and not when the machine has been cleaned for it."""
+    is_plain = len(value) <= MAX_URL and value.isascii() and value.isprintable() and " " not in value
+    if not is_plain or not _names_a_host(value):
         raise Invalid("the configdrive's URL must be a plain http:// or https:// address")
     return value.encode()
+
+
+def _names_a_host(url: str) -> bool:
+    """And nobody's name or password: the fetcher sends none."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _image(text: bytes, *, is_looked_into: bool) -> bytes:

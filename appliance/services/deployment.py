@@ -4,7 +4,6 @@ The plan is the truth: `check` and `write_params` are all that decides what a ma
 """
 
 import base64
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,22 +15,35 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from appliance.domain import fake_hardware, names, node_steps
-from appliance.domain.errors import Ambiguous, Conflict, Invalid, NotFound
+from appliance.domain.errors import Conflict, Invalid
 from appliance.domain.lifecycle import Verb
 from appliance.domain.node_steps import Phase
 from appliance.models.config_drive import URL
 from appliance.models.database import Database
 from appliance.models.image import Image
-from appliance.models.node import Inventory, Node
-from appliance.services import agents, config_drive, images, instance_parts, instance_secrets, nodes, rescue
+from appliance.models.node import Node
+from appliance.services import (
+    agents,
+    config_drive,
+    image_address,
+    image_choice,
+    images,
+    instance_parts,
+    instance_secrets,
+    nodes,
+    rescue,
+)
 from appliance.services.boot import hash_secret
 from appliance.services.image_store import ImageStore
 from appliance.services.vault import Vault
 from images import configdrive, userdata
 
 DEPLOY_FIELDS = frozenset(
-    {"image", "hostname", "ssh_keys", "user_data", "network_data", "boot", "configdrive", "deploy_steps", "call_home"}
-)
+    {
+        "image", "checksum", "image_format", "hostname", "ssh_keys", "user_data", "network_data", "boot", "configdrive",
+        "deploy_steps", "call_home",
+    }
+)  # fmt: skip
 CLEAN_FIELDS = frozenset({"method", "clean_steps", "disable_ramdisk"})
 SERVICE_FIELDS = frozenset({"service_steps", "disable_ramdisk"})
 RESCUE_FIELDS = frozenset({"rescue_password"})
@@ -65,8 +77,9 @@ def examine(database: Database, store: ImageStore, ref: str, spec: Mapping[str, 
     with database.read() as session:
         node = nodes.fetch(session, ref)
         is_fake = fake_hardware.is_fake(node)
-        image = spec.get("image") or (node.instance or {}).get("image")
-        uuid = images.fetch(session, image).uuid if user_data and not is_fake and isinstance(image, str) else None
+        image = spec.get("image") or (node.instance or {}).get("image_uuid") or (node.instance or {}).get("image")
+        is_named = isinstance(image, str) and not image_address.is_address(image)
+        uuid = images.fetch(session, str(image)).uuid if user_data and not is_fake and is_named else None
     if uuid is not None:
         instance_parts.user_data(user_data, store.schema(uuid))
     return Examined(
@@ -151,7 +164,8 @@ def _check_deploy(
 ) -> dict[str, Any]:  # fmt: skip
     _refuse_unknown(spec, DEPLOY_FIELDS)
     before = node.instance if is_rebuild and node.instance else {}
-    wanted = _instance(session, node, spec, before)
+    image = image_choice.of_deploy(session, vault, node, spec, before)
+    wanted = _instance(node, spec, before) | {"image": image.label, "image_uuid": image.uuid}
     drive = _drive(node, spec, examined)
     keeps_drive = _keeps_drive(spec, is_rebuild=is_rebuild)
     kind = config_drive.kind_of(session, node) if keeps_drive else drive.kind if drive else None
@@ -161,13 +175,16 @@ def _check_deploy(
         if not keeps_drive:
             config_drive.keep(session, vault, node, drive)
         _keep_documents(vault, store, node, spec, examined=examined, is_rebuild=is_rebuild)
+        image_choice.keep(vault, node, image)
     session.flush()
     boot = spec.get("boot", "auto")
     if boot not in ("auto", "kexec", "reboot"):
         raise Invalid("boot is 'auto', 'kexec' or 'reboot'")
     if boot == "kexec" and calls_home is not True:
         raise Invalid("boot 'kexec' needs a system that calls home", why="a kexec that was lost would pass for a start")
-    work = {"image": wanted["image"], "image_uuid": wanted["image_uuid"], "boot": boot, "call_home": calls_home}
+    work = {"image": image.label, "image_uuid": image.uuid, "boot": boot, "call_home": calls_home}
+    if image.source is not None:
+        work["source"] = image.source.open_part()
     if kind == URL:
         work["drive"] = kind
     if spec.get("deploy_steps"):
@@ -177,13 +194,12 @@ def _check_deploy(
     return work
 
 
-def _instance(session: Session, node: Node, spec: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    """What the node's record says of its instance."""
-    image = _image(session, node, spec.get("image") or before.get("image_uuid") or before.get("image"))
+def _instance(node: Node, spec: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """What the node's record says of its instance, beside the image."""
     keys = instance_parts.ssh_keys(spec["ssh_keys"]) if "ssh_keys" in spec else before.get("ssh_keys", [])
     given = spec.get("hostname") or before.get("hostname")
     hostname = names.hostname(str(given)) if given else names.as_hostname(node.label) or node.uuid
-    return {**image, "hostname": hostname, "ssh_keys": keys}
+    return {"hostname": hostname, "ssh_keys": keys}
 
 
 def _drive(node: Node, spec: Mapping[str, Any], examined: Examined | None) -> config_drive.Given | None:
@@ -238,43 +254,6 @@ def _keep_documents(
     if network_data is not None or not is_rebuild:
         hidden["network_data"] = network_data
     instance_secrets.keep(vault, node, hidden)
-
-
-_STORED = re.compile(r"(?:glance://|https?://[^/]{1,255}/(?:image/)?v[12]/images/)([0-9a-f-]{36})(?:/file)?\Z")
-
-
-def _image(session: Session, node: Node, ref: object) -> dict[str, Any]:
-    """{image, image_uuid}. Hardware that is not there takes whatever it is told, also nothing."""
-    found = _STORED.match(ref) if isinstance(ref, str) else None
-    ref = found[1] if found else ref
-    if fake_hardware.is_fake(node) and not _is_stored(session, ref):
-        return {"image": str(ref)[:2048] if ref else None, "image_uuid": None}
-    if not isinstance(ref, str) or not ref:
-        raise Invalid("deploy needs an image", next_step="rackwright image list")
-    if "://" in ref:
-        raise Invalid(
-            "the image must lie in the appliance's own store",
-            why="machines are written from images that were looked into",
-            next_step="import it, for instance with web-download, and name it here",
-        )
-    image = images.fetch(session, ref)
-    _refuse_unfit(session, node, image)
-    return {"image": image.label, "image_uuid": image.uuid}
-
-
-def _is_stored(session: Session, ref: object) -> bool:
-    if not isinstance(ref, str):
-        return False
-    try:
-        images.fetch(session, ref)
-    except (Ambiguous, NotFound):
-        return False
-    return True
-
-
-def _refuse_unfit(session: Session, node: Node, image: Image) -> None:
-    images.refuse_undeployable(image)
-    images.refuse_small(image, session.get(Inventory, node.id), node.label)
 
 
 def write_params(

@@ -39,8 +39,10 @@ def _of_the_library(cause: errors.ImageError) -> RackwrightError:
     match cause:
         case errors.NoSpace():
             return StorageFull(next_step=_MAKE_ROOM)
+        case errors.FetchFailed(retryable=True):
+            return Unavailable(str(cause), next_step="try again")
         case errors.FetchFailed():
-            return Unavailable(str(cause), next_step="try again" if cause.retryable else "check the address")
+            return ImageRefused(str(cause), next_step="check the address")
         case errors.ChecksumMismatch():
             return ChecksumDiffers(
                 f"the {cause.algorithm} checksum of the image differs",

@@ -37,8 +37,8 @@ class ImageFiles:
         """What came in, and what was made of it; not the schema."""
         folder = self.folder(uuid)
         shutil.rmtree(folder / "stream", ignore_errors=True)
-        for name in ("upload", "upload.part"):
-            (folder / name).unlink(missing_ok=True)
+        for file in (folder / "upload", folder / "upload.part", *folder.glob("coming-*")):
+            file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # not empty, or not there
             folder.rmdir()
 

@@ -31,6 +31,7 @@ from images import checksum
 log = logging.getLogger(__name__)
 
 MAX_UPLOAD = 64 << 30
+Opener = Callable[[], contextlib.AbstractContextManager[checksum.Source]]
 Promises = Sequence[tuple[str, str]]
 """(algorithm, hexadecimal) of checksums that the bytes must have: images.checksum.ALGORITHMS."""
 
@@ -104,6 +105,28 @@ class ImageStore(ImageFiles):
                 self._receive(uuid, source, size=None, promises=[*promises, *more])
             self.make_ready(uuid)
 
+    def bring(self, uuid: str, opened: Opener, *, promises: Promises, attempt: str) -> None:
+        """As `fetch`, for who holds the row and will try again: what goes wrong is raised, and the row left as it is.
+
+        What has come whole is not fetched again, and what is active is let be. attempt: no two of them write into one
+        file, should one be thought dead and go on.
+        """
+        with self._database.read() as session:
+            row = session.scalars(select(Image).where(Image.uuid == uuid)).one_or_none()
+        if row is not None and row.status == Status.ACTIVE:
+            return
+        if row is None or row.sha512 is None or not self.original(uuid).is_file():
+            with in_our_words():
+                self.folder(uuid).mkdir(mode=0o700, parents=True, exist_ok=True)
+                for left in self.folder(uuid).glob("coming-*"):
+                    left.unlink(missing_ok=True)
+                target = self.folder(uuid) / f"coming-{attempt}"
+                with opened() as source:
+                    got = checksum.receive(source, target, max_bytes=MAX_UPLOAD, expected=promises)
+                target.replace(self.original(uuid))
+            self._received(uuid, got)
+        self._make_ready(uuid)
+
     def expect(self, uuid: str) -> None:
         """The bytes of this image will be fetched, or made ready, by this process."""
         self._coming.add(uuid)
@@ -133,6 +156,9 @@ class ImageStore(ImageFiles):
             got = checksum.receive(
                 source, self.original(uuid), max_bytes=MAX_UPLOAD, size_bytes=size, expected=promises
             )
+        self._received(uuid, got)
+
+    def _received(self, uuid: str, got: checksum.Received) -> None:
         with self._database.write() as session:
             row = session.scalar(select(Image).where(Image.uuid == uuid).with_for_update())
             if row is None:
@@ -231,16 +257,21 @@ class ImageStore(ImageFiles):
 
     def recover(self) -> None:
         """After a restart: pack again what was complete, end what had broken off, remove what nobody knows."""
-        folders = [path for path in self._root.iterdir() if path.is_dir()] if self._root.is_dir() else []
+        self.remove_unknown()
         with self._database.read() as session:
-            known = set(session.scalars(select(Image.uuid)))
             left = list(session.scalars(select(Image).where(Image.status.in_(COMING), Image.holder == self.name)))
-        for path in folders:
-            if path.name not in known:
-                shutil.rmtree(path, ignore_errors=True)
         for row in [row for row in left if row.uuid not in self._coming]:
             is_whole = self.original(row.uuid).is_file() and row.sha512 is not None
             if is_whole and row.status != Status.UPLOADING:
                 self.make_ready(row.uuid)
             elif not is_whole:
                 self.give_up(row.uuid, "the appliance stopped while the image was coming in; send it again")
+
+    def remove_unknown(self) -> None:
+        """Folders without a row. The row comes first: whoever writes into a folder has one."""
+        folders = [path for path in self._root.iterdir() if path.is_dir()] if self._root.is_dir() else []
+        with self._database.read() as session:
+            known = set(session.scalars(select(Image.uuid)))
+        for path in folders:
+            if path.name not in known:
+                shutil.rmtree(path, ignore_errors=True)

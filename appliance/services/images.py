@@ -18,6 +18,8 @@ from appliance.models.node import Inventory, Node
 from appliance.services import image_catalog
 
 _IMPORT = "import a raw disk with a partition table, or a qcow2 of one"
+_OURS = re.compile(r"(?:glance://|https?://[^/]{1,255}/(?:image/)?v[12]/images/)([0-9a-f-]{36})(?:/file)?\Z")
+"""How clients address an image of an image service."""
 _BEING_WRITTEN = select(Node.name, Node.uuid, Node.instance).where(
     Node.provision_state.in_((State.DEPLOYING, State.DEPLOYWAIT, State.DEPLOYHOLD))
 )
@@ -72,13 +74,19 @@ def seen_by(session: Session, actor: Actor, ref: str) -> str:
 
     ref itself, if no image at all is meant: hardware that is not there takes any. Raises NotFound, Ambiguous.
     """
-    plain = ref.removeprefix("glance://")
+    plain = plain_ref(ref)
     try:
         return fetch(session, plain, actor=actor).uuid
     except NotFound:
         if session.scalar(select(Image.id).where(or_(Image.name == plain[:255], Image.uuid == plain.lower()[:36]))):
             raise
         return ref
+
+
+def plain_ref(ref: str) -> str:
+    """The name or UUID that a reference to an image service stands for; any other address as it is."""
+    found = _OURS.match(ref)
+    return found[1] if found else ref.removeprefix("glance://")
 
 
 def listing(session: Session) -> Sequence[Image]:
@@ -112,6 +120,12 @@ def refuse_small(row: Image, report: Inventory | None, label: str) -> None:
     if memory and memory < row.min_ram:
         why = f"it asks for {row.min_ram} MiB, {label} has {memory}"
         raise Conflict(f"image {row.label} needs more memory", why=why, next_step="choose a larger machine")
+
+
+def refuse_unfit(row: Image, report: Inventory | None, label: str) -> None:
+    """Raises Conflict unless this machine can be written from the image."""
+    refuse_undeployable(row)
+    refuse_small(row, report, label)
 
 
 def delete(session: Session, row: Image, *, actor: str, now: datetime) -> None:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     cast,
+    not_,
     or_,
     select,
     type_coerce,
@@ -90,7 +91,10 @@ def statement(columns: Sequence[str]) -> Select[Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """What to list. Each given field must match; of `shards` any one. project: that owns it or has it on loan."""
+    """What to list. Each given field must match; of `shards` any one. project: that owns it or has it on loan.
+
+    conductor: the host that works on it; usual_conductor stands for those that nobody works on now.
+    """
 
     provision_state: str | None = None
     driver: str | None = None
@@ -112,7 +116,8 @@ class Filter:
     project: str | None = None
     visible_to: str | None = None
     has_children: bool = True
-    none_at_all: bool = False
+    conductor: str | None = None
+    usual_conductor: str = ""
 
 
 _EQUAL = (
@@ -153,8 +158,12 @@ def _narrowed_further(query: Select[Any], wanted: Filter) -> Select[Any]:
         query = query.where(_NODE.c.description.icontains(wanted.description_contains, autoescape=True))
     if not wanted.has_children and wanted.parent_uuid is None:
         query = query.where(_NODE.c.parent_uuid.is_(None))
-    if wanted.none_at_all:
-        query = query.where(_NODE.c.id < 0)
+    if wanted.conductor is not None:
+        of_host = _WORKER.c.host == wanted.conductor
+        is_usual = wanted.conductor == wanted.usual_conductor
+        at_work = select(1).select_from(_FLOW.join(_WORKER, _WORKER.c.id == _FLOW.c.owner))
+        found = at_work.where(_ITS_FLOW[1], not_(of_host) if is_usual else of_host).correlate(_NODE).exists()
+        query = query.where(not_(found) if is_usual else found)
     return query
 
 

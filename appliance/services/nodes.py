@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
-from appliance.domain.errors import Ambiguous, Conflict, Invalid, NodeLocked, NotFound
+from appliance.domain.errors import Ambiguous, Conflict, Invalid, NotFound
 from appliance.domain.lifecycle import DELETABLE, State, Verb, verbs_from
 from appliance.models import event, flow
 from appliance.models.database import take_turns
@@ -264,9 +264,8 @@ def refuse_held(session: Session, node: Node, what: str) -> None:
     """Raises NodeLocked while work holds the node. what: the consequence, for people."""
     held = flow.active_for(session, node.id)
     if held is not None:
-        raise NodeLocked(
-            f"{node.label} is held by {held.kind}: {what}", next_step=f"rackwright node abort {node.label}"
-        )
+        said, next_step = f"{node.label} is held by {held.kind}: {what}", f"rackwright node abort {node.label}"
+        raise flow.locked(session, node.id, held, said, next_step=next_step)
 
 
 def delete(session: Session, node: Node, *, actor: str, now: datetime) -> None:

@@ -35,13 +35,13 @@ def ask(session: Session, node: Node, action: PowerAction, *, actor: str, now: d
     """Store what is wanted. Refused while work holds the node."""
     held = flow.active_for(session, node.id)
     if held is not None:
-        raise NodeLocked(
-            f"{node.label} is held by {held.kind}; its power is not yours now",
-            next_step=f"rackwright node abort {node.label}",
-        )
+        said = f"{node.label} is held by {held.kind}; its power is not yours now"
+        raise flow.locked(session, node.id, held, said, next_step=f"rackwright node abort {node.label}")
     if is_under_way(node, now):
         raise NodeLocked(
-            f"{node.label} is being switched already", next_step=f"wait, then rackwright node power status {node.label}"
+            f"{node.label} is being switched already",
+            next_step=f"wait, then rackwright node power status {node.label}",
+            node=node.uuid,
         )
     node.target_power_state, node.updated_at = TARGET[action].value, now
     event.record(

@@ -300,6 +300,7 @@ _TEMPLATE = """\
 # agent_lost = "3m"
 # inspect = "10m"
 # clean = "2h"
+# fetch_image = "1h"         # of an image that a deploy names by its URL, over all tries
 # write_image = "1h"
 # kexec_home = "5m"          # then the machine is reset once
 # call_home = "20m"

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from appliance.domain.errors import Conflict, IllegalMove, Taken
+from appliance.domain.lifecycle import State
 from appliance.models import event
 from appliance.models.node import Node
 from appliance.models.volume import VolumeConnector, VolumeTarget
@@ -17,6 +18,7 @@ from appliance.services.belonging import apply, first, keep
 Volume = TypeVar("Volume", VolumeConnector, VolumeTarget)
 _WORD: Mapping[type[Any], str] = {VolumeConnector: "Volume connector", VolumeTarget: "Volume target"}
 _OFF = "power off"
+_IDLE = frozenset({State.ENROLL, State.MANAGEABLE, State.ADOPTFAIL})
 
 
 def scoped(model: type[Volume], project: str | None) -> Any:
@@ -59,15 +61,16 @@ def change(
 
 def delete(session: Session, row: VolumeConnector | VolumeTarget, *, actor: str, now: datetime) -> None:
     word = _WORD[type(row)].lower()
-    _refuse_running(session, row.node, f"{word} deletion")
+    _refuse_running(session, row.node, f"{word} deletion", idle=_IDLE)
     _tell(session, row.node, f"{word} {row.uuid} deleted", actor, now)
     session.delete(row)
     session.flush()
 
 
-def _refuse_running(session: Session, node: Node, action: str) -> None:
+def _refuse_running(session: Session, node: Node, action: str, *, idle: frozenset[State] = frozenset()) -> None:
+    """idle: states in which nobody's system runs, whether the machine is known to be off or not."""
     nodes.refuse_held(session, node, f"no {action} now")
-    if node.power_state != _OFF:
+    if node.power_state != _OFF and node.provision_state not in idle:
         raise IllegalMove(
             f'The requested action "{action}" can not be performed on node "{node.uuid}" while it is in state '
             f'"{node.power_state}".'

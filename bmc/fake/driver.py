@@ -1,4 +1,4 @@
-"""The fake driver: every capability, in memory, with delays and failures on demand.
+"""The fake driver: nearly every capability, in memory, with delays and failures on demand.
 
 Options of a target: `delay_s` (before each answer), `fail` (capability name -> share of calls that fail, e.g.
 {"power": 0.1, "sensors": 1}), `error` (kind of the failure: unreachable, denied, unsupported, busy, nonsense),
@@ -9,7 +9,7 @@ otherwise than before), `ignore` (list of capabilities whose changes are accepte
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from bmc.errors import BmcError, Busy, Denied, Nonsense, Unreachable, Unsupported
@@ -19,6 +19,8 @@ from bmc.types import (
     BootDevice,
     BootOverride,
     LanInfo,
+    MediaKind,
+    MediaSlot,
     PowerAction,
     PowerState,
     SelEntry,
@@ -27,6 +29,11 @@ from bmc.types import (
 
 KINDS: Mapping[str, type[BmcError]] = {one.kind: one for one in (Unreachable, Denied, Unsupported, Busy, Nonsense)}
 NO_OVERRIDE = BootOverride(device=BootDevice.NONE)
+MEDIA_TYPES: Mapping[MediaKind, tuple[str, ...]] = {
+    MediaKind.CDROM: ("CD", "DVD"),
+    MediaKind.DISK: ("USBStick",),
+    MediaKind.FLOPPY: ("Floppy",),
+}
 GREETING = b"fake console\r\n"
 
 
@@ -42,6 +49,7 @@ class FakeMachine:
     identify_s: int = 0
     log: list[SelEntry] = field(default_factory=list)
     history: list[str] = field(default_factory=list)
+    images: dict[MediaKind, str] = field(default_factory=dict)
 
     def believe(self, told: object) -> None:
         """Who keeps the record of the machine may have switched it without asking: its word counts when it is news."""
@@ -145,6 +153,23 @@ class FakeBmc:
         if "set_boot_override" in self._ignored:
             raise Unsupported("The BMC accepted the boot device and ignored it.")
         self._machine.boot = NO_OVERRIDE if override.device is BootDevice.NONE else override
+
+    def media(self, *, deadline_s: float = 30.0) -> list[MediaSlot]:
+        self._enter("media", deadline_s)
+        images = self._machine.images
+        return [
+            MediaSlot(types=types, image=images.get(kind), is_inserted=kind in images)
+            for kind, types in MEDIA_TYPES.items()
+        ]
+
+    def insert_media(self, kind: MediaKind, url: str, *, deadline_s: float = 60.0) -> None:
+        self._enter("insert_media", deadline_s)
+        self._machine.images[kind] = url
+
+    def eject_media(self, kinds: Collection[MediaKind] | None = None, *, deadline_s: float = 60.0) -> None:
+        self._enter("eject_media", deadline_s)
+        for kind in MediaKind if kinds is None else kinds:
+            self._machine.images.pop(kind, None)
 
     def info(self, *, deadline_s: float = 10.0) -> BmcInfo:
         self._enter("info", deadline_s)

@@ -38,6 +38,7 @@ CONTROL: Mapping[PowerAction, int] = {
     PowerAction.RESET: 3,
     PowerAction.SOFT_OFF: 5,
 }
+PULSE_DIAGNOSTIC_INTERRUPT = 4
 # Sent twice these would happen twice.
 NOT_REPEATABLE = frozenset({PowerAction.CYCLE, PowerAction.RESET, PowerAction.SOFT_OFF})
 BOOT_NAMES: Mapping[BootDevice, str] = {
@@ -92,6 +93,13 @@ class IpmiBmc:
                 raise Unsupported("The machine is off; it can only be turned on.")
             request = Request(netfn=NetFn.CHASSIS, command=0x02, data=bytes([CONTROL[action]]))
             self._client.ask(request, may_repeat=action not in NOT_REPEATABLE)
+
+    def interrupt(self, *, deadline_s: float = 10.0) -> None:
+        with self._client.operation(deadline_s):
+            if not self._client.ask(CHASSIS_STATUS, least=1)[0] & 1:
+                raise Unsupported("The machine is off; nothing in it can be interrupted.")
+            request = Request(netfn=NetFn.CHASSIS, command=0x02, data=bytes([PULSE_DIAGNOSTIC_INTERRUPT]))
+            self._client.ask(request, may_repeat=False)
 
     # ---- boot device
 

@@ -1,39 +1,37 @@
-"""One conversation with a Redfish service: a kept session, one request at a time, answers capped and never redirected.
+"""One conversation with a Redfish service: a kept session, one request at a time, answers capped.
 
-DMTF DSP0266: sessions §13.3.4 (X-Auth-Token), ETags §6.5, extended errors §8.6.
+DMTF DSP0266: sessions §13.3.4 (X-Auth-Token), ETags §6.5, extended errors §8.6, operations that take long §12.2.
 """
 
 import json
+import math
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 
 import urllib3
 
 from bmc.breaker import Breaker
 from bmc.errors import BmcError, Busy, Denied, Nonsense, Unreachable, Unsupported
+from bmc.redfish import answers
+from bmc.redfish.answers import Answer, Json
 from bmc.types import BmcTarget
 
 ROOT = "/redfish/v1/"
+SESSIONS = f"{ROOT}SessionService/Sessions"
 MAX_ANSWER = 4 * 1024 * 1024
-MAX_DEPTH = 40
-_WORDS_MAX = 200
-_FAULTS: Mapping[int, type[BmcError]] = {
-    401: Denied, 403: Denied, 404: Unsupported, 405: Unsupported, 501: Unsupported,
-    409: Busy, 429: Busy, 500: Busy, 502: Busy, 503: Busy, 504: Busy,
-}  # fmt: skip
-Json = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    headers: Mapping[str, str]
-    raw: bytes
+MAX_REDIRECTS = 2
+BASIC_S = 60.0
+"""After a log-in that found no free session, the password goes with each request for so long."""
+POLL_S, POLL_MAX_S = 0.2, 2.0
+_REDIRECTS = frozenset({301, 302, 307, 308})
+_SAME_METHOD = frozenset({307, 308})
+_ENDED = frozenset({"Completed", "Pending", "Suspended", "Service"})
+"""States of tasks that nobody waits for: done, or waiting for the machine's next boot."""
+_FAILED = frozenset({"Exception", "Killed", "Cancelled", "Interrupted"})
 
 
 class RedfishClient:
@@ -50,7 +48,7 @@ class RedfishClient:
         self._deadline = 0.0
         self._token: str | None = None
         self._session: str | None = None
-        self._is_basic = False
+        self._basic_until = -math.inf
         self._is_closed = False
         self._pool = urllib3.HTTPSConnectionPool(target.address, target.udp_port, maxsize=1, **_trust(target))
 
@@ -69,6 +67,9 @@ class RedfishClient:
             self._deadline = deadline
             try:
                 yield
+            except answers.Forbidden:
+                self._breaker.succeeded()  # the password is right: what else is asked may be allowed
+                raise
             except (Unreachable, Denied) as error:
                 self._breaker.failed(error, time.monotonic(), final=isinstance(error, Denied))
                 raise
@@ -79,17 +80,36 @@ class RedfishClient:
         finally:
             self._lock.release()
 
-    def ask(
-        self, method: str, path: str, body: Json | None = None, *, etag: str | None = None
-    ) -> tuple[Json, str | None]:
-        """The answer and its ETag. A session that was lost is renewed once, before anything was done."""
-        self._log_in()
-        response = self._send(method, path, body, etag)
-        if response.status == 401 and self._token is not None:
-            self._token = None
-            self._log_in()
-            response = self._send(method, path, body, etag)
-        return self._read(response, path), response.headers.get("ETag")
+    @property
+    def left_s(self) -> float:
+        """How much of the operation's time is left."""
+        return self._deadline - time.monotonic()
+
+    def ask(self, method: str, path: str, body: Json | None = None) -> tuple[Json, str | None]:
+        """The answer and its ETag."""
+        answer = self._ask(method, path, body)
+        found = answers.read(answer, path)
+        return found, answers.etag(answer, found)
+
+    def do(self, path: str, body: Json) -> None:
+        """POST an action, and wait for the end of one that was only accepted (202)."""
+        self._end(self._ask("POST", path, body), path)
+
+    def change(self, path: str, wish: Json, etag: str | None) -> None:
+        """PATCH what was read with this ETag.
+
+        Refused (412), it is read again: somebody else changed it, or the service compares weak ETags as strong ones.
+        Some refuse every ETag, also their own: those are asked without one in the end.
+        """
+        answer = self._ask("PATCH", path, wish, etag=etag)
+        if answer.status == 428:
+            answer = self._ask("PATCH", path, wish, etag="*")
+        elif answer.status == 412:
+            fresh = self.ask("GET", path)[1]
+            answer = self._ask("PATCH", path, wish, etag=fresh and fresh.removeprefix("W/"))
+            if answer.status == 412:
+                answer = self._ask("PATCH", path, wish)
+        self._end(answer, path)
 
     def close(self) -> None:
         """Log out, within a second; a service that has stopped answering forgets the session by itself."""
@@ -101,35 +121,113 @@ class RedfishClient:
             if self._session is not None and self._token is not None:
                 self._deadline = time.monotonic() + 1.0
                 with suppress(BmcError):
-                    self._send("DELETE", self._session, None, None)
+                    self._send("DELETE", self._session)
             self._token = self._session = None
             self._pool.close()
         finally:
             self._lock.release()
 
+    def _ask(self, method: str, path: str, body: Json | None = None, *, etag: str | None = None) -> Answer:
+        """A session that was lost is renewed once, before anything was done."""
+        self._log_in()
+        answer = self._send(method, path, body, etag)
+        if answer.status == 401 and self._token is not None:
+            self._token = None
+            self._log_in()
+            answer = self._send(method, path, body, etag)
+        return answer
+
+    def _end(self, answer: Answer, path: str) -> None:
+        """Wait until what was accepted is done. Raises what became of it instead."""
+        found = answers.read(answer, path)
+        monitor = self._own(answer) if answer.status == 202 else None
+        pause_s = POLL_S
+        while monitor is not None:
+            state = found.get("TaskState")
+            if state in _FAILED:
+                raise Unsupported(f"The BMC began and gave up: its task for {path} ended as {state}.")
+            if state in _ENDED:
+                return
+            if pause_s >= self.left_s:
+                raise Busy("The BMC has accepted it and is still at it.")
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, POLL_MAX_S)
+            answer = self._ask("GET", monitor)
+            if answer.status in {404, 410}:  # a monitor is gone once somebody has seen the end
+                return
+            found = answers.read(answer, monitor)
+            if answer.status != 202 and "TaskState" not in found:  # the answer of the operation itself
+                return
+
     def _log_in(self) -> None:
-        if self._token is not None or self._is_basic or not self._target.username:
+        if self._token is not None or not self._target.username or time.monotonic() < self._basic_until:
             return
         wish = {"UserName": self._target.username, "Password": self._target.password}
-        response = self._send("POST", ROOT + "SessionService/Sessions", wish, None)
-        if response.status in {404, 405, 501}:  # sessions are required, but small services leave them out
-            self._is_basic = True
+        answer = self._send("POST", SESSIONS, wish)
+        if answer.status in {404, 405, 501} or (answer.status == 401 and not self._has_sessions()):
+            self._basic_until = math.inf  # sessions are required, but small services leave them out
             return
-        if response.status in {400, 401, 403}:  # 400: what some services say of a wrong password
+        if answers.is_full(answer):
+            self._basic_until = time.monotonic() + BASIC_S
+            return
+        if answer.status in {400, 401, 403}:  # 400: what some services say of a wrong password
             raise Denied
-        self._read(response, "the session")
-        self._token = response.headers.get("X-Auth-Token")
+        answers.read(answer, "the session")
+        self._token = answer.headers.get("X-Auth-Token")
         if not self._token:
             raise Nonsense("The BMC opened a session and gave no token.")
-        location = urllib3.util.parse_url(response.headers.get("Location", "")).path
-        self._session = location if location and location.startswith(ROOT) else None
+        self._session = self._own(answer)
 
-    def _send(self, method: str, path: str, body: Json | None, etag: str | None) -> _Answer:
-        if not path.startswith("/redfish/"):
+    def _has_sessions(self) -> bool:
+        """What the root says, which all show to everybody; some refuse strangers before they look further."""
+        answer = self._send("GET", ROOT)
+        found = answers.read(answer, ROOT) if answer.status == 200 else {}
+        return answer.status != 200 or "SessionService" in found or "Sessions" in str(found.get("Links"))
+
+    def _own(self, answer: Answer) -> str | None:
+        where = answer.headers.get("Location")
+        return answers.own_path(where, host=self._target.address, port=self._target.udp_port)
+
+    def _send(self, method: str, path: str, body: Json | None = None, etag: str | None = None) -> Answer:
+        """Redirects lead to other paths of this service alone, as to one with a slash at its end."""
+        for _ in range(MAX_REDIRECTS):
+            answer = self._exchange(method, path, body, etag)
+            is_followed = answer.status in (_REDIRECTS if method == "GET" else _SAME_METHOD)
+            there = self._own(answer) if is_followed else None
+            if there is None:
+                return answer
+            path = there
+        return self._exchange(method, path, body, etag)
+
+    def _exchange(self, method: str, path: str, body: Json | None, etag: str | None) -> Answer:
+        if not answers.is_own(path):
             raise Nonsense("The BMC names a resource outside of /redfish/.")
-        left_s = self._deadline - time.monotonic()
-        if left_s <= 0:
+        if self.left_s <= 0:
             raise Unreachable("The BMC does not answer in time.")
+        try:
+            response = self._begun(method, path, body, etag)
+        except urllib3.exceptions.SSLError as error:
+            raise Denied(_about_tls(error)) from error
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise Unreachable from error
+        return Answer(response.status, response.headers, self._bytes(response))
+
+    def _begun(self, method: str, path: str, body: Json | None, etag: str | None) -> urllib3.BaseHTTPResponse:
+        """What only reads is repeated where the connection broke: BMCs drop kept ones without a word."""
+        for tries_left in (1, 0) if method == "GET" else (0,):
+            try:
+                return self._pool.urlopen(
+                    method, path, body=None if body is None else json.dumps(body),
+                    headers=self._headers(path, body, etag), redirect=False, retries=False,
+                    timeout=urllib3.Timeout(total=max(self.left_s, 0.001)), preload_content=False,
+                    assert_same_host=False,
+                )  # fmt: skip
+            except urllib3.exceptions.ProtocolError:
+                if not tries_left:
+                    raise
+        raise Unreachable
+
+    def _headers(self, path: str, body: Json | None, etag: str | None) -> dict[str, str]:
         headers = {"Accept": "application/json", "OData-Version": "4.0"}
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -137,29 +235,9 @@ class RedfishClient:
             headers["If-Match"] = etag
         if self._token is not None:
             headers["X-Auth-Token"] = self._token
-        elif self._is_basic:
+        elif time.monotonic() < self._basic_until and path.rstrip("/") != SESSIONS:
             headers |= urllib3.make_headers(basic_auth=f"{self._target.username}:{self._target.password}")
-        try:
-            response = self._pool.urlopen(
-                method, path, body=None if body is None else json.dumps(body), headers=headers, redirect=False,
-                retries=False, timeout=urllib3.Timeout(total=left_s), preload_content=False, assert_same_host=False,
-            )  # fmt: skip
-        except urllib3.exceptions.SSLError as error:
-            raise Denied(_about_tls(error)) from error
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise Unreachable from error
-        return _Answer(response.status, response.headers, self._bytes(response))
-
-    def _read(self, response: _Answer, path: str) -> Json:
-        if response.status in {200, 201, 202, 204}:
-            return _decoded(response.raw) if response.raw.strip() else {}
-        words = _words(response.raw)
-        kind = _FAULTS.get(response.status, Nonsense)
-        if response.status == 400:
-            kind = Unsupported
-        if kind is Denied:
-            raise Denied
-        raise kind(f"The BMC answered {response.status} to {path}{': ' + words if words else '.'}")
+        return headers
 
     def _bytes(self, response: urllib3.BaseHTTPResponse) -> bytes:
         """All of the body, in pieces, so that one who drips bytes is cut off at the deadline."""
@@ -196,31 +274,3 @@ def _about_tls(error: Exception) -> str:
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return "The BMC's certificate is not of a known authority: give its fingerprint, or verify_ca=false."
     return "The BMC's TLS cannot be used."
-
-
-def _decoded(raw: bytes) -> Json:
-    try:
-        found = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise Nonsense("The BMC's answer is not JSON.") from error
-    if not isinstance(found, dict) or _depth(found) > MAX_DEPTH:
-        raise Nonsense("The BMC's answer is not the JSON object that was asked for.")
-    return found
-
-
-def _depth(value: object, level: int = 1) -> int:
-    if level > MAX_DEPTH:
-        return level
-    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return max((_depth(one, level + 1) for one in inside), default=level)
-
-
-def _words(raw: bytes) -> str:
-    """What the service says of an error, for people: its first message, printable and short."""
-    try:
-        found = _decoded(raw)["error"]
-        told = found.get("@Message.ExtendedInfo") or []
-        text = told[0]["Message"] if told else found["message"]
-    except (BmcError, KeyError, TypeError, IndexError, AttributeError):
-        return ""
-    return "".join(one for one in str(text)[:_WORDS_MAX] if one.isprintable())

@@ -13,6 +13,9 @@ _LISTS = (
     ("Voltages", "Voltage", ("ReadingVolts",), "V"),
     ("PowerControl", "Power", ("PowerConsumedWatts",), "W"),
 )
+_KINDS = {"Rotational": "Fan"}
+_UNITS = {"Cel": "°C", "{rev}/min": "RPM"}
+"""UCUM, as Sensor resources name their units."""
 
 
 def sensors(part: dict[str, Any]) -> Iterator[Sensor]:
@@ -32,6 +35,21 @@ def _sensor(row: dict[str, Any], kind: str, names: tuple[str, ...], unit: str) -
     name = row.get("Name") or row.get("FanName") or row.get("MemberId") or kind
     number = None if value is None or isinstance(value, bool) else float(value)
     return Sensor(name=str(name)[:120], kind=kind, value=number, unit=units, health=health)
+
+
+def one_sensor(row: dict[str, Any]) -> Sensor:
+    """A Sensor resource (DSP0268 §6.127), as newer services have for each reading."""
+    value, unit = row.get("Reading"), str(row.get("ReadingUnits") or "")
+    status = row.get("Status")
+    health = _HEALTH.get(str(status.get("Health")), "unknown") if isinstance(status, dict) else "unknown"
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return Sensor(
+        name=str(row.get("Name") or row.get("Id") or "sensor")[:120],
+        kind=_KINDS.get(str(row.get("ReadingType")), str(row.get("ReadingType") or "other")[:40]),
+        value=float(value) if is_number and value is not None else None,
+        unit=_UNITS.get(unit, unit[:20]),
+        health=health,
+    )
 
 
 def event(row: dict[str, Any], number: int, clock: Callable[[str], int | None]) -> SelEntry:

@@ -1,7 +1,7 @@
-"""A Redfish service on an HTTPS socket, in front of a `Machine`: sessions, power, boot order, readings, log, LED.
+"""A Redfish service on an HTTPS socket, in front of a `Machine`: sessions, power, boot order, media, readings, lights.
 
 It keeps to DSP0266 where drivers stumble: a session token or Basic on each request, ETags that must match, errors with
-extended information. `Weather` spoils answers on demand.
+extended information. `Weather` spoils answers on demand; `Manners` make it answer as other makers' services do.
 """
 
 import base64
@@ -13,60 +13,29 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Self
+from urllib.parse import parse_qs, urlsplit
 
-from bmc.types import BootDevice
+from bmc.virtual import redfish_resources as resources
+from bmc.virtual import redfish_state as acts
 from bmc.virtual.needs import Machine
+from bmc.virtual.redfish_state import (
+    RESET,
+    ROOT,
+    SECURE_BOOT,
+    SESSION_SERVICE,
+    SESSIONS,
+    SYSTEM,
+    Json,
+    Manners,
+    Refusal,
+    State,
+    Weather,
+)
 
-ROOT = "/redfish/v1"
-SYSTEM = f"{ROOT}/Systems/1"
-SESSIONS = f"{ROOT}/SessionService/Sessions"
-RESETS = {"On": "power_on", "ForceOff": "power_off", "GracefulShutdown": "soft_off", "ForceRestart": "reset",
-          "PowerCycle": "reset", "Nmi": "pulse_nmi"}  # fmt: skip
-DEVICES = {"None": BootDevice.NONE, "Pxe": BootDevice.PXE, "Hdd": BootDevice.DISK, "Cd": BootDevice.CDROM,
-           "BiosSetup": BootDevice.BIOS}  # fmt: skip
-Json = dict[str, Any]
-
-
-@dataclass(slots=True, kw_only=True)
-class Weather:
-    """What goes wrong. status: every answer; raw: the bytes of every answer; is_deaf: boot orders are not obeyed."""
-
-    status: int | None = None
-    raw: bytes | None = None
-    delay_s: float = 0.0
-    drip_s: float = 0.0
-    location: str | None = None
-    is_deaf: bool = False
-    has_sessions: bool = True
-
-
-class _Failure(Exception):
-    def __init__(self, status: int, message: str = "") -> None:
-        super().__init__(message)
-        self.status = status
-
-
-@dataclass(slots=True)
-class _State:
-    machine: Machine
-    users: Mapping[str, str]
-    weather: Weather
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    boot: Json = field(
-        default_factory=lambda: {
-            "BootSourceOverrideEnabled": "Disabled", "BootSourceOverrideTarget": "None",
-            "BootSourceOverrideMode": "UEFI",
-        }
-    )  # fmt: skip
-    is_lit: bool = False
-    version: int = 1
-    tokens: dict[str, str] = field(default_factory=dict)
-    events: list[Json] = field(default_factory=list)
-    requests: list[tuple[str, str]] = field(default_factory=list)
+TASKS = f"{ROOT}/TaskService/TaskMonitors"
+Reply = tuple[int, Json, dict[str, str]]
 
 
 class VirtualRedfish:
@@ -74,10 +43,12 @@ class VirtualRedfish:
 
     def __init__(
         self, machine: Machine, *, address: str, tcp_port: int = 0, users: Mapping[str, str], tls: ssl.SSLContext,
+        manners: Manners | None = None,
     ) -> None:  # fmt: skip
         self.address, self.tcp_port = address, tcp_port
         self.weather = Weather()
-        self._state = _State(machine=machine, users=users, weather=self.weather)
+        self.manners = manners or Manners()
+        self.state = State(machine=machine, users=users, weather=self.weather, manners=self.manners)
         self._tls = tls
         self._server: ThreadingHTTPServer | None = None
         self._thread: threading.Thread | None = None
@@ -85,18 +56,18 @@ class VirtualRedfish:
     @property
     def requests(self) -> list[tuple[str, str]]:
         """(method, path) of everything asked so far."""
-        return self._state.requests
+        return self.state.requests
 
     def drop_sessions(self) -> None:
         """As if the BMC had restarted."""
-        self._state.tokens.clear()
+        self.state.tokens.clear()
 
     @property
     def open_sessions(self) -> int:
-        return len(self._state.tokens)
+        return len(self.state.tokens)
 
     def start(self) -> None:
-        state = self._state
+        state = self.state
 
         class Bound(_Handler):
             service = state
@@ -126,7 +97,7 @@ class VirtualRedfish:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    service: _State
+    service: State
     protocol_version = "HTTP/1.1"
     timeout = 20
     wbufsize = 65536  # one packet per answer, not one for the head that then waits to be acknowledged
@@ -154,17 +125,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self, method: str) -> None:
         length = int(self.headers.get("Content-Length") or 0)
-        body = json.loads(self.rfile.read(length)) if length else {}
-        path = self.path.rstrip("/")
+        given = self.rfile.read(length)
+        url = urlsplit(self.path)
+        path = url.path.rstrip("/")
         weather = self.service.weather
         time.sleep(weather.delay_s)
         with self.service.lock:
             self.service.requests.append((method, path))
             try:
-                status, answer, headers = self._answer(method, path, body)
-            except _Failure as failure:
-                told = {"@Message.ExtendedInfo": [{"Message": str(failure)}], "message": str(failure)}
-                status, answer, headers = failure.status, {"error": told}, {}
+                status, answer, headers = self._answer(method, path, _body(given))
+            except Refusal as failure:
+                about = {"MessageArgs": [failure.about], "RelatedProperties": [f"#/{failure.about}"]}
+                told = {"MessageId": failure.message_id, "Message": str(failure), **(about if failure.about else {})}
+                error = {"code": failure.message_id, "message": str(failure), "@Message.ExtendedInfo": [told]}
+                status, answer, headers = failure.status, {"error": error}, {}
         raw = weather.raw if weather.raw is not None else b"" if status == 204 else json.dumps(answer).encode()
         self._reply(status, raw, headers)
 
@@ -186,158 +160,134 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             time.sleep(weather.drip_s)
 
-    def _answer(self, method: str, path: str, body: Json) -> tuple[int, Json, dict[str, str]]:
+    def _answer(self, method: str, path: str, body: Json) -> Reply:
         state = self.service
         if state.weather.status is not None:
-            raise _Failure(state.weather.status)
+            raise Refusal(state.weather.status)
+        if state.manners.slash and not urlsplit(self.path).path.endswith("/"):
+            return 308, {}, {"Location": f"{path}/"}
         if path == SESSIONS and method == "POST":
             return self._log_in(body)
-        if path == ROOT:
-            return 200, {"@odata.id": f"{ROOT}/", "RedfishVersion": "1.15.0"}, {}
+        if method == "GET" and path in (ROOT, SESSION_SERVICE):
+            return 200, resources.show(state, path), {}
         self._demand_login()
-        if method == "DELETE" and path.startswith(SESSIONS):
-            gone = [token for token, place in state.tokens.items() if place == path]
-            for token in gone:
-                del state.tokens[token]
-            return 204, {}, {}
         if method == "GET":
-            return 200, self._resource(path), {"ETag": f'"{state.version}"'} if path == SYSTEM else {}
-        if method == "PATCH" and path == SYSTEM:
-            return self._change(body)
-        if method == "POST" and path == f"{SYSTEM}/Actions/ComputerSystem.Reset":
-            return self._reset(str(body.get("ResetType")))
-        raise _Failure(405, "The method is not allowed here.")
+            return self._show(path)
+        return {"PATCH": self._change, "POST": self._act, "DELETE": self._log_out}[method](path, body)
 
-    def _log_in(self, body: Json) -> tuple[int, Json, dict[str, str]]:
+    def _log_out(self, path: str, _body: Json) -> Reply:
+        tokens = self.service.tokens
+        for token in [token for token, place in tokens.items() if place == path]:
+            del tokens[token]
+        return 204, {}, {}
+
+    def _show(self, path: str) -> Reply:
+        state = self.service
+        if path.startswith(f"{TASKS}/"):
+            return self._task(path)
+        if path.startswith(f"{ROOT}/Systems/") and path.split("/")[4] != "1":
+            raise Refusal(404, "This system is a neighbour's.")
+        skip = parse_qs(urlsplit(self.path).query).get("$skip", ["0"])[0]
+        shown = resources.show(state, path, int(skip) if skip.isdecimal() else 0)
+        mark = {"strong": f'"{state.version}"', "weak": f'W/"{state.version}"', "refused": '"x"'}
+        tag = mark.get(state.manners.etag)
+        allowed = {"Allow": "GET, PATCH" if self._is_changed(path) else "GET"}
+        return 200, shown, {"ETag": tag, **allowed} if tag else allowed
+
+    def _is_changed(self, path: str) -> bool:
+        """Whether a PATCH makes sense here; clients read it from `Allow`."""
+        manners, media = self.service.manners, acts.media_root(self.service)
+        is_drive = path.startswith(f"{media}/") and manners.media_by == "change"
+        return is_drive or path in (SYSTEM, f"{SYSTEM}/Settings", SECURE_BOOT)
+
+    def _task(self, path: str) -> Reply:
+        """Running for so many looks; then its end once, and it is forgotten."""
+        state = self.service
+        if path not in state.tasks:
+            raise Refusal(404, "There is no such task.")
+        state.tasks[path] -= 1
+        if state.tasks[path] > 0:
+            return 202, {"TaskState": "Running"}, {"Location": path, "Retry-After": "1"}
+        del state.tasks[path]
+        return 200, {"TaskState": state.manners.task_state}, {}
+
+    def _log_in(self, body: Json) -> Reply:
         state = self.service
         if not state.weather.has_sessions:
-            raise _Failure(404, "There is no session service.")
+            raise Refusal(401 if state.manners.guarded else 404, "There is no session service.")
         self._demand_password(str(body.get("UserName")), str(body.get("Password")))
+        if len(state.tokens) >= state.manners.sessions:
+            raise Refusal(400, "No session is free.", message_id="Base.1.18.SessionLimitExceeded")
         token, place = secrets.token_hex(16), f"{SESSIONS}/{secrets.token_hex(4)}"
         state.tokens[token] = place
-        return 201, {"@odata.id": place}, {"X-Auth-Token": token, "Location": place}
+        return 201, {"@odata.id": place, "Id": "1", "Name": "session"}, {"X-Auth-Token": token, "Location": place}
 
     def _demand_login(self) -> None:
         if self.headers.get("X-Auth-Token", "") in self.service.tokens:
             return
         kind, _, given = self.headers.get("Authorization", "").partition(" ")
         if kind != "Basic":
-            raise _Failure(401, "Log in first.")
+            raise Refusal(401, "Log in first.")
         try:
             name, _, password = base64.b64decode(given, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError) as error:
-            raise _Failure(401, "Log in first.") from error
+            raise Refusal(401, "Log in first.") from error
         self._demand_password(name, password)
 
     def _demand_password(self, name: str, password: str) -> None:
         wanted = self.service.users.get(name)
         if wanted is None or not hmac.compare_digest(wanted.encode(), password.encode()):
-            raise _Failure(401, "The user name or password is wrong.")
+            raise Refusal(401, "The user name or password is wrong.")
 
-    def _reset(self, kind: str) -> tuple[int, Json, dict[str, str]]:
+    def _act(self, path: str, body: Json) -> Reply:
         state = self.service
-        if kind not in RESETS:
-            raise _Failure(400, f"The value {kind} for ResetType is not known.")
-        was_on = state.machine.is_on()
-        getattr(state.machine, RESETS[kind])()
-        is_start = state.machine.is_on() and kind != "Nmi" and (not was_on or kind != "On")
-        if is_start and state.boot["BootSourceOverrideEnabled"] == "Once":
-            state.boot |= {"BootSourceOverrideEnabled": "Disabled", "BootSourceOverrideTarget": "None"}
+        drive, _, action = path.removeprefix(f"{acts.media_root(state)}/").partition("/Actions/")
+        if path == RESET:
+            acts.reset(state, body)
+        elif path.startswith(acts.media_root(state)) and action:
+            acts.media_act(state, drive, action, body)
+        else:
+            raise Refusal(405, "The method is not allowed here.")
+        return self._done()
+
+    def _change(self, path: str, body: Json) -> Reply:
+        state = self.service
+        drive = path.removeprefix(f"{acts.media_root(state)}/")
+        self._demand_etag()
+        if not self._is_changed(path):
+            raise Refusal(405, "The method is not allowed here.")
+        if path != drive:
+            acts.media_change(state, drive, body)
+        else:
+            acts.change(state, path, body)
+        return self._done()
+
+    def _demand_etag(self) -> None:
+        """A weak ETag never matches strongly, as RFC 9110 §13.1.1 has it."""
+        given, manner = self.headers.get("If-Match"), self.service.manners.etag
+        if manner in ("none", "refused"):
+            is_fine = (given == "*") if manner == "none" else given is None
+        else:
+            is_fine = given == f'"{self.service.version}"'
+        if not is_fine:
+            missing = given is None and manner == "none"
+            raise Refusal(428 if missing else 412, "The resource has changed since it was read.")
+
+    def _done(self) -> Reply:
+        state = self.service
         state.version += 1
-        words = {"On": "turned on", "ForceOff": "turned off"}.get(kind, kind)
-        created = datetime.fromtimestamp(time.time(), UTC).isoformat()
-        state.events.append(
-            {
-                "Id": str(len(state.events) + 1), "Created": created, "EntryType": "SEL",
-                "Severity": "OK", "Message": f"Power {words}", "SensorType": "System Power",
-            }
-        )  # fmt: skip
-        return 204, {}, {}
-
-    def _change(self, body: Json) -> tuple[int, Json, dict[str, str]]:
-        state = self.service
-        if self.headers.get("If-Match") != f'"{state.version}"':
-            raise _Failure(412, "The resource has changed since it was read.")
-        if "LocationIndicatorActive" in body:
-            state.is_lit = bool(body["LocationIndicatorActive"])
-        boot = body.get("Boot", {})
-        if boot.get("BootSourceOverrideTarget", "None") not in DEVICES:
-            raise _Failure(400, "The boot source is not known.")
-        if not state.weather.is_deaf:
-            state.boot |= boot
-        device = DEVICES[state.boot["BootSourceOverrideTarget"]]
-        enabled = state.boot["BootSourceOverrideEnabled"]
-        state.machine.set_boot_order(
-            once=device if enabled == "Once" else None,
-            persistent=device if enabled == "Continuous" else BootDevice.NONE,
-        )
-        state.version += 1
-        return 204, {}, {}
-
-    def _resource(self, path: str) -> Json:
-        makers = {
-            f"{ROOT}/Systems": lambda: _collection(SYSTEM),
-            SYSTEM: self._system,
-            f"{ROOT}/Managers/1": _manager,
-            f"{ROOT}/Managers/1/EthernetInterfaces": lambda: _collection(f"{ROOT}/Managers/1/EthernetInterfaces/1"),
-            f"{ROOT}/Managers/1/EthernetInterfaces/1": _interface,
-            f"{ROOT}/Managers/1/LogServices": lambda: _collection(f"{ROOT}/Managers/1/LogServices/Sel"),
-            f"{ROOT}/Managers/1/LogServices/Sel": lambda: {
-                "Entries": {"@odata.id": f"{ROOT}/Managers/1/LogServices/Sel/Entries"}
-            },
-            f"{ROOT}/Managers/1/LogServices/Sel/Entries": lambda: {"Members": list(self.service.events)},
-            f"{ROOT}/Chassis/1": lambda: {
-                part: {"@odata.id": f"{ROOT}/Chassis/1/{part}"} for part in ("Thermal", "Power")
-            },
-            f"{ROOT}/Chassis/1/Thermal": self._thermal,
-            f"{ROOT}/Chassis/1/Power": self._power,
-        }
-        if path not in makers:
-            raise _Failure(404, "There is no such resource.")
-        return makers[path]()
-
-    def _system(self) -> Json:
-        state = self.service
-        return {
-            "@odata.id": SYSTEM, "Id": "1", "UUID": "12345678-1234-4234-8234-123456789abc",
-            "Manufacturer": "Rackwright", "Model": "vnode", "SerialNumber": "SN-0001",
-            "PowerState": "On" if state.machine.is_on() else "Off", "Boot": dict(state.boot),
-            "LocationIndicatorActive": state.is_lit,
-            "Actions": {
-                "#ComputerSystem.Reset": {
-                    "target": f"{SYSTEM}/Actions/ComputerSystem.Reset",
-                    "ResetType@Redfish.AllowableValues": list(RESETS),
-                }
-            },
-            "Links": {
-                "ManagedBy": [{"@odata.id": f"{ROOT}/Managers/1"}], "Chassis": [{"@odata.id": f"{ROOT}/Chassis/1"}]
-            },
-        }  # fmt: skip
-
-    def _thermal(self) -> Json:
-        is_on, fine = self.service.machine.is_on(), {"State": "Enabled", "Health": "OK"}
-        return {
-            "Temperatures": [{"Name": "Inlet Temp", "ReadingCelsius": 23.0, "Status": fine}],
-            "Fans": [{"Name": "Fan 1", "Reading": 5400 if is_on else 0, "ReadingUnits": "RPM", "Status": fine}],
-        }
-
-    def _power(self) -> Json:
-        return {"PowerControl": [{"Name": "Chassis", "PowerConsumedWatts": 180 if self.service.machine.is_on() else 7}]}
+        if not state.manners.tasks:
+            return 204, {}, {}
+        place = f"{TASKS}/{secrets.token_hex(4)}"
+        state.tasks[place] = state.manners.tasks
+        return 202, {"@odata.id": place, "TaskState": "New"}, {"Location": place}
 
 
-def _collection(*paths: str) -> Json:
-    return {"Members": [{"@odata.id": path} for path in paths], "Members@odata.count": len(paths)}
-
-
-def _manager() -> Json:
-    below = f"{ROOT}/Managers/1"
-    return {
-        "@odata.id": below, "FirmwareVersion": "1.00",
-        "EthernetInterfaces": {"@odata.id": f"{below}/EthernetInterfaces"},
-        "LogServices": {"@odata.id": f"{below}/LogServices"},
-    }  # fmt: skip
-
-
-def _interface() -> Json:
-    address = {"Address": "10.0.0.5", "SubnetMask": "255.255.255.0", "Gateway": "10.0.0.1", "AddressOrigin": "Static"}
-    return {"MACAddress": "52:54:00:12:34:56", "IPv4Addresses": [address]}
+def _body(given: bytes) -> Json:
+    try:
+        found = json.loads(given) if given else {}
+    except ValueError as error:
+        raise Refusal(400, "The body is not JSON.", message_id="Base.1.18.MalformedJSON") from error
+    if not isinstance(found, dict):
+        raise Refusal(400, "The body is not an object.")
+    return found

@@ -1,33 +1,48 @@
 """What every driver with all capabilities does. A test module derives from it and gives the fixture `bmc`."""
 
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
 import pytest
 
-from bmc.api import Bmc, ConsoleStream, HasConsole, HasEventLog, HasFru, HasIdentify, HasIdentity, HasSensors
+from bmc.api import (
+    Bmc,
+    ConsoleStream,
+    HasConsole,
+    HasEventLog,
+    HasFru,
+    HasIdentify,
+    HasIdentity,
+    HasIndicators,
+    HasInterrupt,
+    HasSecureBoot,
+    HasSensors,
+    HasVirtualMedia,
+)
 from bmc.errors import BmcError, Unsupported
-from bmc.types import BootDevice, BootOverride, PowerAction, PowerState
+from bmc.types import BootDevice, BootOverride, MediaKind, PowerAction, PowerState
 
 
 class FullBmc(Bmc, HasIdentity, HasSensors, HasEventLog, HasFru, HasIdentify, HasConsole, Protocol):
     """A driver with every capability."""
 
 
-CAPABILITIES = (Bmc, HasIdentity, HasSensors, HasEventLog, HasFru, HasIdentify, HasConsole)
+USUAL = (Bmc, HasIdentity, HasSensors, HasEventLog, HasFru, HasIdentify)
+FURTHER = (HasConsole, HasInterrupt, HasVirtualMedia, HasSecureBoot, HasIndicators)
 
 
 class QuietBmcContract:
-    """All but the serial console."""
+    """All but the serial console. further: what the driver has beyond the usual; the tests for it are classes here."""
 
-    capabilities: tuple[type, ...] = CAPABILITIES[:-1]
+    further: tuple[type, ...] = ()
 
     @pytest.fixture
     def bmc(self) -> FullBmc:
         raise AssertionError("the deriving class gives the BMC, with its machine off")
 
     def test_has_these_capabilities_and_no_others(self, bmc: FullBmc) -> None:
-        assert tuple(one for one in CAPABILITIES if isinstance(bmc, one)) == self.capabilities
+        assert tuple(one for one in (*USUAL, *FURTHER) if isinstance(bmc, one)) == (*USUAL, *self.further)
 
     def test_power_on_and_off_are_seen_and_harmless_to_repeat(self, bmc: FullBmc) -> None:
         assert bmc.power_state() is PowerState.OFF
@@ -116,10 +131,46 @@ class QuietBmcContract:
         assert states == [PowerState.OFF] * 8
 
 
-class BmcContract(QuietBmcContract):
-    """Every capability."""
+class InterruptContract:
+    """Gives `bmc`, and `interrupts`: how often the machine behind it was interrupted."""
 
-    capabilities = CAPABILITIES
+    def test_a_machine_that_runs_is_interrupted_once(self, bmc: HasInterrupt, interrupts: Callable[[], int]) -> None:
+        assert isinstance(bmc, Bmc)
+        bmc.power(PowerAction.ON)
+        bmc.interrupt()
+        assert interrupts() == 1
+        assert bmc.power_state() is PowerState.ON
+
+    def test_one_that_is_off_is_not(self, bmc: HasInterrupt, interrupts: Callable[[], int]) -> None:
+        with pytest.raises(Unsupported, match="off"):
+            bmc.interrupt()
+        assert interrupts() == 0
+
+
+class MediaContract:
+    def test_what_is_put_in_is_shown_until_it_is_taken_out(self, bmc: HasVirtualMedia) -> None:
+        assert not any(slot.is_inserted for slot in bmc.media())
+        for kind, types in ((MediaKind.CDROM, "CD"), (MediaKind.DISK, "USBStick")):
+            bmc.insert_media(kind, f"http://192.0.2.1/{kind.value}.iso")
+            held = [slot for slot in bmc.media() if slot.image == f"http://192.0.2.1/{kind.value}.iso"]
+            assert [slot.is_inserted for slot in held] == [True]
+            assert types in held[0].types
+        bmc.eject_media([MediaKind.CDROM])
+        assert [slot.image for slot in bmc.media() if slot.is_inserted] == ["http://192.0.2.1/disk.iso"]
+        bmc.eject_media()
+        bmc.eject_media()
+        assert not any(slot.is_inserted or slot.image for slot in bmc.media())
+
+    def test_a_second_image_takes_the_place_of_the_first(self, bmc: HasVirtualMedia) -> None:
+        bmc.insert_media(MediaKind.CDROM, "http://192.0.2.1/a.iso")
+        bmc.insert_media(MediaKind.CDROM, "http://192.0.2.1/b.iso")
+        assert [slot.image for slot in bmc.media() if slot.is_inserted] == ["http://192.0.2.1/b.iso"]
+
+
+class BmcContract(QuietBmcContract):
+    """With a serial console, over IPMI."""
+
+    further = (HasConsole,)
 
     def test_speaks_ipmi_2(self, bmc: FullBmc) -> None:
         assert bmc.info().ipmi_version == "2.0"

@@ -1,5 +1,6 @@
 """A control process without sockets: the real faces over a real database, with pretend machines on the fake driver."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
@@ -32,7 +33,8 @@ PASSWORD = "correct-horse-battery"
 class Appliance:
     """`context` for the app factories; `clock` moves by hand; `token(role)` logs somebody in."""
 
-    _made: ClassVar[tuple[Flask, Context] | None] = None
+    _shared: ClassVar[Context | None] = None
+    _apps: ClassVar[dict[Callable[[Context], Flask], Flask]] = {}
 
     def __init__(self, database: Database, state: Path) -> None:
         self.database, self.now, self.vault = database, NOW, vault()
@@ -49,18 +51,23 @@ class Appliance:
         )  # fmt: skip
 
     def operators(self) -> Flask:
-        """The operators' app, one for all tests, since its hundreds of routes take longer to make than most tests.
+        return self.app(operator_app)
+
+    def app(self, make: Callable[[Context], Flask]) -> Flask:
+        """`make(context)`, one for all tests, since hundreds of routes take longer to make than most tests.
 
         It serves whoever called this last; `context` is the app's own from now on. Who changes the app itself, or needs
-        two at once, makes another with `operator_app`.
+        two at once, makes one without this.
         """
-        if Appliance._made is None:
-            Appliance._made = operator_app(self.context), self.context
-        app, context = Appliance._made
-        for field in fields(context):
-            object.__setattr__(context, field.name, getattr(self.context, field.name))
-        self.context = context
-        return app
+        if Appliance._shared is None:
+            Appliance._shared = self.context
+        shared = Appliance._shared
+        for field in fields(shared):
+            object.__setattr__(shared, field.name, getattr(self.context, field.name))
+        self.context = shared
+        if make not in self._apps:
+            self._apps[make] = make(shared)
+        return self._apps[make]
 
     def clock(self):
         return self.now

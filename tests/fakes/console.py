@@ -1,12 +1,14 @@
 """The console over a pretend appliance, for tests in plain HTML and in a browser."""
 
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 
 from appliance.domain.clock import system_clock
 from appliance.domain.values import Endpoint
 from appliance.http.app import operator_app
+from appliance.http.context import Context
 from appliance.http.server import TlsServer
 from appliance.services import tls
 from tests.fakes.appliance import Appliance
@@ -16,15 +18,23 @@ from webui.site import Site
 
 def app_of(appliance: Appliance) -> Flask:
     """The operators' API and the console on one address, as the control process has them."""
-    context = appliance.context
-    site = Site(
-        database=context.database, vault=context.vault, images=context.images, clock=context.clock,
-        tokens=context.tokens, doctor=_checks, connect=context.connect,
-        background=context.background, power_fresh_s=180,
-    )  # fmt: skip
-    app = operator_app(context)
-    app.register_blueprint(console.blueprint(site))
+    app = appliance.app(_make)
+    site: Site = app.extensions["site"]
+    for name, value in _given(appliance.context).items():
+        object.__setattr__(site, name, value)
     return app
+
+
+def _make(context: Context) -> Flask:
+    app = operator_app(context)
+    app.extensions["site"] = Site(**_given(context), doctor=_checks, power_fresh_s=180)
+    app.register_blueprint(console.blueprint(app.extensions["site"]))
+    return app
+
+
+def _given(context: Context) -> dict[str, Any]:
+    names = ("database", "vault", "images", "clock", "tokens", "connect", "background")
+    return {name: getattr(context, name) for name in names}
 
 
 def _checks(_session):

@@ -232,7 +232,7 @@ class FakeApi:
                 409, "illegal-move", f"node {node['name']} is {node['provision_state']!r}; deploy needs 'available'",
                 why="erase step timed out", then=f"rackwright node clean {node['name']}",
             )  # fmt: skip
-        if verb == "deploy" and body["image"] not in self.images:
+        if verb == "deploy" and "://" not in body["image"] and body["image"] not in self.images:
             raise Refusal(422, "invalid", f"there is no image {body['image']!r}")
         way = [dict(step) for step in self.ways.get(verb, WAYS[verb])]
         node.update(way.pop(0))
@@ -257,6 +257,7 @@ class FakeApi:
             "fru": {"product": "Box\x1b[2J", "serial": "S1"},
             "inventory": {"reported_at": NOW, "inventory": {"cpus": [{"model": "Xeon"}], "memory_mib": 1024}},
             "identify": {},
+            "nmi": {},
             "why": {"sentence": "n1 waits for call-home since 12:00", "next": "wait"},
             "timeline": {"items": [event for event in self.events if event["node"] in {None, node["name"]}],
                          "next": len(self.events),

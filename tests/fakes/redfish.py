@@ -11,6 +11,7 @@ from appliance.domain.clock import system_clock
 from appliance.services import tls
 from bmc.types import BmcTarget
 from bmc.virtual.redfish import VirtualRedfish
+from bmc.virtual.redfish_state import Manners
 from tests.fakes.bmcs import SECRET
 from tests.fakes.machine import PretendMachine
 
@@ -39,9 +40,10 @@ def certificate(state: Path) -> Certificate:
 
 
 @contextmanager
-def redfish_rig(made: Certificate, *, is_on: bool = False) -> Iterator[RedfishRig]:
+def redfish_rig(made: Certificate, *, is_on: bool = False, manners: Manners | None = None) -> Iterator[RedfishRig]:
     machine = PretendMachine(is_on=is_on)
-    with VirtualRedfish(machine, address="127.0.0.1", users={"admin": SECRET}, tls=made.context) as bmc:
+    users = {"admin": SECRET}
+    with VirtualRedfish(machine, address="127.0.0.1", users=users, tls=made.context, manners=manners) as bmc:
         target = BmcTarget(
             driver="redfish", address="127.0.0.1", udp_port=bmc.tcp_port, username="admin", password=SECRET,
             options={"fingerprint": made.fingerprint},

@@ -236,13 +236,14 @@ def test_boot_device(typed: Terminal, real, rig: Rig, name: str):
     assert rig.machine.once is BootDevice.PXE
 
 
-def test_inject_nmi_is_refused(typed: Terminal, real, rig: Rig, name: str):
-    """No driver has it yet, and it says so."""
+def test_inject_nmi(typed: Terminal, real, rig: Rig, name: str):
     typed.does(f"openstack baremetal node manage {name} --wait 60")
     said = typed(f"openstack baremetal node inject nmi {name}")
     assert said.code == 1
-    assert "Driver ipmi does not support inject_nmi (disabled or not implemented). (HTTP 400)" in said.err
-    assert "nmi" not in rig.machine.history
+    assert "The machine is off" in said.err
+    rig.machine.power_on()
+    typed.does(f"openstack baremetal node inject nmi {name}")
+    assert rig.machine.history == ["on", "nmi"]
 
 
 def test_inspect_is_aborted(typed: Terminal, real, rig: Rig, name: str):

@@ -34,7 +34,7 @@ def _lifetime_s(site: Site) -> int:
 
 def log_out(site: Site) -> Response:
     with site.database.write() as session:
-        site.tokens.revoke(session, g.caller.claims)
+        site.tokens.end_session(session, g.caller.claims)
     response = make_response(redirect(url_for("console.login")))
     forget(response)
     return response

@@ -19,7 +19,7 @@ from appliance.http.glance.images import read_object
 from appliance.http.glance.present import STORE
 from appliance.http.json_body import nothing
 from appliance.models.image import Image
-from appliance.services import image_catalog, image_tasks
+from appliance.services import image_address, image_catalog, image_tasks
 from images.checksum import ALGORITHMS
 
 CHUNK = 256 * 1024
@@ -181,8 +181,10 @@ def _checked_address(context: Context, uri: Any) -> str:
 
 
 def _shown(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The request as tasks show it. What follows a question mark may be a signature that opens the address."""
-    method = {key: str(value).partition("?")[0] for key, value in body["method"].items() if key in ("name", "uri")}
+    """The request as tasks show it: the address without what opens it."""
+    method = {"name": str(body["method"]["name"])}
+    if isinstance(uri := body["method"].get("uri"), str):
+        method["uri"] = image_address.shown(uri)
     return {"method": method}
 
 

@@ -2,17 +2,16 @@
 
 from typing import Any
 
-import orjson
 from flask import Response, g, request
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import UnsupportedMediaType
 
-from appliance.domain.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
+from appliance.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from appliance.domain.images import Status
 from appliance.http.context import Context
 from appliance.http.glance import fields, patch, present, query
 from appliance.http.glance.discovery import IMPORT_METHODS
-from appliance.http.json_body import MAX_BODY, nothing, reply
+from appliance.http.json_body import nothing, read_value, reply
 from appliance.http.own_address import base_url
 from appliance.models.image import Image
 from appliance.services import image_catalog, image_search, images
@@ -21,15 +20,10 @@ from appliance.services.image_catalog import Wish
 
 def read_json() -> Any:
     """The request's body, which must be there."""
-    raw = request.stream.read(MAX_BODY + 1)
-    if len(raw) > MAX_BODY:
-        raise TooLarge(f"the request is larger than {MAX_BODY} bytes")
-    if not raw.strip():
+    value = read_value()
+    if value is None:
         raise Invalid("Body expected in request.")
-    try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError as cause:
-        raise Invalid(f"Malformed JSON in request body: {cause}") from cause
+    return value
 
 
 def read_object() -> dict[str, Any]:

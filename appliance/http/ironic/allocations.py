@@ -95,7 +95,7 @@ def _narrowed(session: Session, call: Call, query: Select[Any]) -> Select[Any]:
 
 
 def _fetch(session: Session, call: Call, ident: str) -> Allocation:
-    return allocations.fetch(session, ident, project=policy.project_of(call.actor))
+    return allocations.fetch(session, readers.ident_of_path(ident), project=policy.project_of(call.actor))
 
 
 def _show(call: Call, ident: str) -> Response:

@@ -2,6 +2,7 @@
 
 from flask import Response
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from appliance.http.ironic import nodes, pages, policy, readers, shelf
 from appliance.http.ironic.call import Call, Route
@@ -53,16 +54,20 @@ def _list(call: Call, *, is_detail: bool) -> Response:
         return shelf.listing(session, call, KIND, select(Chassis), path=path, is_detail=is_detail)
 
 
+def _fetch(session: Session, ident: str) -> Chassis:
+    return chassis.fetch(session, readers.uuid_of_path("chassis_uuid", ident))
+
+
 def _show(call: Call, ident: str) -> Response:
     call.demand(policy.SYSTEM_READER, "baremetal:chassis:get")
     with call.context.database.read() as session:
-        return shelf.one(call, KIND, chassis.fetch(session, ident))
+        return shelf.one(call, KIND, _fetch(session, ident))
 
 
 def _nodes(call: Call, ident: str, *, is_detail: bool) -> Response:
     call.demand(policy.SYSTEM_READER, "baremetal:chassis:get")
     with call.context.database.read() as session:
-        uuid = chassis.fetch(session, ident).uuid
+        uuid = _fetch(session, ident).uuid
     return nodes.of_chassis(call, uuid, is_detail=is_detail)
 
 
@@ -77,7 +82,7 @@ def _change(call: Call, ident: str) -> Response:
     call.demand(policy.SYSTEM_MEMBER, "baremetal:chassis:update")
     operations = shelf.operations(call)
     with call.context.database.write() as session:
-        row = chassis.fetch(session, ident)
+        row = _fetch(session, ident)
         chassis.change(session, row, KIND.changes(row, operations, call.minor), now=call.context.clock())
         return shelf.one(call, KIND, row)
 
@@ -85,5 +90,5 @@ def _change(call: Call, ident: str) -> Response:
 def _delete(call: Call, ident: str) -> Response:
     call.demand(policy.SYSTEM_ADMIN, "baremetal:chassis:delete")
     with call.context.database.write() as session:
-        chassis.delete(session, chassis.fetch(session, ident))
+        chassis.delete(session, _fetch(session, ident))
     return nothing()

@@ -41,7 +41,7 @@ def _time(at: datetime) -> str:
 def _list(call: Call) -> Response:
     call.demand(policy.SYSTEM_READER, "baremetal:conductor:get")
     pages.only(call.arguments, frozenset())
-    page = pages.parse(call.arguments, call.minor, sortable=_SORTABLE)
+    page = pages.parse(call.arguments, call.minor, sortable=_SORTABLE, by_uuid=False)
     names = FIELDS.chosen(call.minor, page.fields, detail=bool(page.detail))
     with call.context.database.read() as session:
         found = conductors.listing(session, now=call.context.clock())

@@ -57,7 +57,7 @@ def _list(call: Call) -> Response:
 def _show(call: Call, ident: str) -> Response:
     call.demand(policy.SYSTEM_READER, "baremetal:deploy_template:get")
     with call.context.database.read() as session:
-        return shelf.one(call, KIND, deploy_templates.fetch(session, ident))
+        return shelf.one(call, KIND, deploy_templates.fetch(session, readers.ident_of_path(ident)))
 
 
 def _create(call: Call) -> Response:
@@ -71,7 +71,7 @@ def _change(call: Call, ident: str) -> Response:
     call.demand(policy.SYSTEM_ADMIN, "baremetal:deploy_template:update")
     operations = shelf.operations(call)
     with call.context.database.write() as session:
-        row = deploy_templates.fetch(session, ident)
+        row = deploy_templates.fetch(session, readers.ident_of_path(ident))
         changes = shelf.changes_with_steps(call, KIND, row, operations)
         deploy_templates.change(session, row, changes, now=call.context.clock())
         return shelf.one(call, KIND, row)
@@ -80,5 +80,5 @@ def _change(call: Call, ident: str) -> Response:
 def _delete(call: Call, ident: str) -> Response:
     call.demand(policy.SYSTEM_ADMIN, "baremetal:deploy_template:delete")
     with call.context.database.write() as session:
-        deploy_templates.delete(session, deploy_templates.fetch(session, ident))
+        deploy_templates.delete(session, deploy_templates.fetch(session, readers.ident_of_path(ident)))
     return nothing()

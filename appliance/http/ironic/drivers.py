@@ -24,6 +24,14 @@ _BMC: Mapping[str, str] = {
 }
 """What driver_info takes of a driver that speaks to a BMC, each with the driver's name in front."""
 
+_REDFISH: Mapping[str, str] = {
+    "redfish_address": "https://ADDRESS[:PORT] of the Redfish service. Required.",
+    "redfish_system_id": "Path of the ComputerSystem, such as /redfish/v1/Systems/1. Required where there are several.",
+    "redfish_verify_ca": "Whether the system's authorities must vouch for the certificate; true unless said. Optional.",
+    "redfish_fingerprint": "SHA-256 of the certificate, hexadecimal, in place of an authority. Optional.",
+}
+"""What is said in other words of Redfish, or is its alone."""
+
 
 def routes() -> list[Route]:
     return [
@@ -111,7 +119,8 @@ def _properties(call: Call, name: str) -> Response:
     """What driver_info may hold for this driver."""
     call.demand(policy.SYSTEM_READER, "baremetal:driver:get_properties")
     ours = _ours(name)
-    return reply({} if ours in WITHOUT_BMC else {f"{ours}_{part}": said for part, said in _BMC.items()})
+    usual = {} if ours in WITHOUT_BMC else {f"{ours}_{part}": said for part, said in _BMC.items()}
+    return reply({**usual, **(_REDFISH if ours == "redfish" else {})})
 
 
 def _raid(call: Call, name: str) -> Response:

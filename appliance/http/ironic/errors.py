@@ -4,17 +4,20 @@
 itself refuses (no such path, a method that is not there, a version out of range) has code, title and description there.
 """
 
+import socket
+from contextlib import suppress
 from http import HTTPStatus
 
 import orjson
-from flask import Response, g
+from flask import Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from appliance.domain.errors import IllegalMove, RackwrightError
+from appliance.domain.errors import IllegalMove, NodeLocked, RackwrightError
 from appliance.http.errors import Refusal
 from appliance.http.ironic import versions
-from appliance.http.ironic.versions import NotAcceptable
+from appliance.http.ironic.versions import NoSuchVersion, NotAcceptable
 from appliance.http.json_body import reply
+from appliance.services.allocations import InUse
 from appliance.services.lifecycle import InMaintenance
 from bmc.errors import Unsupported
 
@@ -33,6 +36,9 @@ class PreconditionFailed(RackwrightError):
     blame = "caller"
 
 
+HOST = socket.gethostname()[:64]
+"""How clients call this appliance where they expect the name of a conductor and no other host does the work."""
+
 _STATUS: dict[type[Exception], int] = {
     NotAcceptable: 406,
     BadRequest: 400,
@@ -41,11 +47,18 @@ _STATUS: dict[type[Exception], int] = {
     IllegalMove: 400,
     InMaintenance: 400,
     Unsupported: 400,
+    InUse: 409,
 }
+
+
+_EMPTY = (202, 204)
 
 
 def shape(refusal: Refusal) -> Response:
     """The refusal in this face's words and status; what follows goes to every answer of this face."""
+    if "minor" not in g:  # refused before a view was found
+        with suppress(NoSuchVersion):
+            g.minor = versions.negotiate(request.headers)
     status = next((_STATUS[kind] for kind in type(refusal.cause).__mro__ if kind in _STATUS), refusal.status)
     if status == 401:
         response = _unauthenticated()
@@ -56,10 +69,18 @@ def shape(refusal: Refusal) -> Response:
 
 
 def _inner(refusal: Refusal, status: int) -> dict[str, object]:
-    if isinstance(refusal.cause, HTTPException | NotAcceptable):
+    if isinstance(refusal.cause, HTTPException | NoSuchVersion):
         return {"code": status, "title": HTTPStatus(status).phrase, "description": refusal.message}
-    text = f"{refusal.message} ({refusal.why})" if refusal.why else refusal.message
+    message, why = refusal.message, refusal.why
+    if isinstance(refusal.cause, NodeLocked) and refusal.cause.node:
+        message, why = locked(refusal.cause.node, refusal.cause.host), message
+    text = f"{message} ({why})" if why else message
     return {"faultcode": "Client" if status < 500 else "Server", "faultstring": text, "debuginfo": None}
+
+
+def locked(node: str, host: str | None) -> str:
+    """What clients know a node by that somebody works on, and try again for. host: who does; None: one of us will."""
+    return f"Node {node} is locked by host {host or HOST}, please retry after the current operation is completed."
 
 
 def _unauthenticated() -> Response:
@@ -72,6 +93,8 @@ def _unauthenticated() -> Response:
 def sign(response: Response) -> None:
     """What every answer below `/baremetal` carries: the range of versions, the one spoken, the request's id."""
     headers = response.headers
+    if response.status_code in _EMPTY and not response.get_data():
+        headers.pop("Content-Type", None)
     request_id = g.get("request_id", "")
     # Added, not set: nobody else gives these, and to look for each among the others costs more than to make the answer.
     headers.extend(

@@ -26,6 +26,7 @@ from appliance.http.ironic import (
     deploy_templates,
     drivers,
     errors,
+    indicators,
     inspection_rules,
     management,
     node_absent,
@@ -41,6 +42,7 @@ from appliance.http.ironic import (
     states,
     versions,
     vifs,
+    vmedia,
     volumes,
 )
 from appliance.http.ironic.address import Origins
@@ -48,7 +50,7 @@ from appliance.http.ironic.call import Call, Route
 
 PREFIX = "/baremetal"
 MODULES: tuple[ModuleType, ...] = (
-    nodes, states, provision, management, node_traits, vifs, node_absent, node_past,
+    nodes, states, provision, management, indicators, vmedia, node_traits, vifs, node_absent, node_past,
     ports, portgroups, chassis, drivers, conductors, volumes, allocations, deploy_templates, runbooks,
     inspection_rules,
 )  # fmt: skip

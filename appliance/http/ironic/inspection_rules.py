@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Response
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from appliance.domain import inspection_rules as rules
 from appliance.http.ironic import pages, policy, readers, shelf
@@ -83,10 +84,14 @@ def _list(call: Call) -> Response:
         return shelf.listing(session, call, KIND, select(InspectionRule))
 
 
+def _fetch(session: Session, ident: str) -> InspectionRule:
+    return inspection_rules.fetch(session, readers.uuid_of_path("inspection_rule_uuid", ident))
+
+
 def _show(call: Call, ident: str) -> Response:
     call.demand(policy.SYSTEM_READER, "baremetal:inspection_rule:get")
     with call.context.database.read() as session:
-        return shelf.one(call, KIND, inspection_rules.fetch(session, ident))
+        return shelf.one(call, KIND, _fetch(session, ident))
 
 
 def _create(call: Call) -> Response:
@@ -100,7 +105,7 @@ def _change(call: Call, ident: str) -> Response:
     call.demand(policy.SYSTEM_ADMIN, "baremetal:inspection_rule:update")
     operations = shelf.operations(call)
     with call.context.database.write() as session:
-        row = inspection_rules.fetch(session, ident)
+        row = _fetch(session, ident)
         changes = KIND.changes(row, operations, call.minor)
         inspection_rules.change(session, row, changes, now=call.context.clock())
         return shelf.one(call, KIND, row)
@@ -109,7 +114,7 @@ def _change(call: Call, ident: str) -> Response:
 def _delete(call: Call, ident: str) -> Response:
     call.demand(policy.SYSTEM_ADMIN, "baremetal:inspection_rule:delete")
     with call.context.database.write() as session:
-        inspection_rules.delete(session, inspection_rules.fetch(session, ident))
+        inspection_rules.delete(session, _fetch(session, ident))
     return nothing()
 
 

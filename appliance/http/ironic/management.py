@@ -1,8 +1,8 @@
-"""/v1/nodes/{node}/management and /maintenance: boot device, NMI, indicators; a node set aside."""
+"""/v1/nodes/{node}/management and /maintenance: boot device, NMI; a node set aside. Indicators have their module."""
 
 from flask import Response
 
-from appliance.http.ironic import driver_info, hardware, node_body, policy
+from appliance.http.ironic import driver_info, hardware, node_body, pages, policy
 from appliance.http.ironic.call import Call, Route
 from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.node_access import find, find_to_change
@@ -10,12 +10,11 @@ from appliance.http.json_body import nothing, read_object, reply
 from appliance.models import event
 from appliance.models.node import Node
 from appliance.services import nodes
+from bmc.api import HasInterrupt
 from bmc.types import BootDevice, BootOverride
 
 SUPPORTED = ("pxe", "disk", "cdrom", "bios")
 """Boot devices of every driver (bmc.types.BootDevice)."""
-
-INDICATORS_SINCE = 63
 
 
 def routes() -> list[Route]:
@@ -25,11 +24,6 @@ def routes() -> list[Route]:
         Route(method="PUT", path=f"{below}/boot_device", view=_set_boot_device),
         Route(method="GET", path=f"{below}/boot_device/supported", view=_supported),
         Route(method="PUT", path=f"{below}/inject_nmi", view=_inject_nmi, since=29),
-        Route(method="GET", path=f"{below}/indicators", view=_indicators, since=INDICATORS_SINCE),
-        Route(method="GET", path=f"{below}/indicators/<component>", view=_indicators, since=INDICATORS_SINCE),
-        Route(method="PUT", path=f"{below}/indicators/<component>", view=_set_indicator, since=INDICATORS_SINCE),
-        Route(method="GET", path=f"{below}/indicators/<component>/<name>", view=_indicators, since=INDICATORS_SINCE),
-        Route(method="PUT", path=f"{below}/indicators/<component>/<name>", view=_set_indicator, since=INDICATORS_SINCE),
         Route(method="PUT", path="/nodes/<ident>/maintenance", view=_set_aside),
         Route(method="DELETE", path="/nodes/<ident>/maintenance", view=_take_back),
     ]
@@ -41,9 +35,7 @@ def _controlled(call: Call, ident: str, action: str) -> Node:
         node = find(session, call, ident, policy.OWNER_MANAGER, f"baremetal:node:{action}")
         if action.startswith("set"):
             nodes.refuse_held(session, node, "its boot device is not yours now")
-    absent = driver_info.missing(node.driver, node.bmc_address)
-    if absent:
-        raise BadRequest(f"Missing the following credentials in node's driver_info: {absent}.")
+    refuse_unreachable(node)
     return node
 
 
@@ -68,6 +60,7 @@ def _supported(call: Call, ident: str) -> Response:
 
 def _set_boot_device(call: Call, ident: str) -> Response:
     body = {**call.arguments, **read_object()}
+    pages.nothing_but(body, frozenset({"boot_device", "persistent"}))
     device, persistent = body.get("boot_device"), node_body.mark("persistent", body.get("persistent"))
     node = _controlled(call, ident, "set_boot_device")
     if device not in SUPPORTED:
@@ -75,33 +68,40 @@ def _set_boot_device(call: Call, ident: str) -> Response:
     wanted = BootOverride(device=BootDevice(device), persistent=persistent, is_uefi=node.boot_mode == "uefi")
     with call.bmc(node) as bmc:
         bmc.set_boot_override(wanted)
-    context = call.context
-    text = f"boot device {device}{' (persistent)' if persistent else ' (once)'}"
-    with context.database.write() as session:
-        event.record(session, at=context.clock(), kind="bmc.set", actor=call.actor.name, node_id=node.id, message=text)
+    note(call, node, f"boot device {device}{' (persistent)' if persistent else ' (once)'}")
     return nothing()
 
 
 def _inject_nmi(call: Call, ident: str) -> Response:
     with call.context.database.read() as session:
         node = find(session, call, ident, policy.OWNER_MANAGER, "baremetal:node:inject_nmi")
-    raise hardware.unsupported(node.driver, "inject_nmi")
+        nodes.refuse_held(session, node, "it is not interrupted now")
+    with call.bmc(node) as bmc:
+        if not isinstance(bmc, HasInterrupt):
+            raise hardware.unsupported(node.driver, "inject_nmi")
+        refuse_unreachable(node)
+        bmc.interrupt()
+    note(call, node, "NMI injected")
+    return nothing()
 
 
-def _indicators(call: Call, ident: str, component: str = "", name: str = "") -> Response:  # noqa: ARG001  (of the path)
-    with call.context.database.read() as session:
-        node = find(session, call, ident, policy.PROJECT_READER, "baremetal:node:get_indicator_state")
-    raise hardware.unsupported(node.driver, "get_supported_indicators" if not component else "get_indicator_state")
+def refuse_unreachable(node: Node) -> None:
+    absent = driver_info.missing(node.driver, node.bmc_address)
+    if absent:
+        raise BadRequest(f"Missing the following credentials in node's driver_info: {absent}.")
 
 
-def _set_indicator(call: Call, ident: str, component: str, name: str = "") -> Response:  # noqa: ARG001  (of the path)
-    with call.context.database.read() as session:
-        node = find(session, call, ident, policy.OWNER_MEMBER, "baremetal:node:set_indicator_state")
-    raise hardware.unsupported(node.driver, "set_indicator_state")
+def note(call: Call, node: Node, text: str) -> None:
+    """Into the node's history: what its BMC was told."""
+    context = call.context
+    with context.database.write() as session:
+        event.record(session, at=context.clock(), kind="bmc.set", actor=call.actor.name, node_id=node.id, message=text)
 
 
 def _set_aside(call: Call, ident: str) -> Response:
-    reason = {**call.arguments, **read_object()}.get("reason")
+    body = {**call.arguments, **read_object()}
+    pages.nothing_but(body, frozenset({"reason"}))
+    reason = body.get("reason")
     if reason is not None and (not isinstance(reason, str) or len(reason) > 4096):
         raise BadRequest("Expected string for reason: it has at most 4096 characters")
     return _maintain(call, ident, "set_maintenance", on=True, reason=reason)

@@ -1,9 +1,7 @@
-"""What clients may ask of a node and no driver of this appliance has: BIOS settings, firmware, virtual media, methods.
+"""What clients may ask of a node and no driver of this appliance has: BIOS settings, firmware, methods.
 
 Lists are empty, and acts are refused in the words of the field; nothing is taken and forgotten.
 """
-
-from urllib.parse import urlsplit
 
 from flask import Response
 
@@ -13,12 +11,10 @@ from appliance.http.ironic.call import Call, Route
 from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.node_access import find
 from appliance.http.ironic.policy import Rule
-from appliance.http.json_body import read_object, reply
+from appliance.http.json_body import reply
 from appliance.models.node import Node
 
-BIOS_SINCE, FIRMWARE_SINCE, MEDIA_SINCE, MEDIA_READ_SINCE = 40, 86, 89, 93
-MEDIA = ("cdrom", "disk", "floppy")
-_SCHEMES = frozenset({"http", "https", "nfs", "cifs"})
+BIOS_SINCE, FIRMWARE_SINCE = 40, 86
 
 
 def routes() -> list[Route]:
@@ -32,9 +28,6 @@ def routes() -> list[Route]:
         Route(method="GET", path=f"{node}/bios", view=_bios, since=BIOS_SINCE),
         Route(method="GET", path=f"{node}/bios/<setting>", view=_bios_setting, since=BIOS_SINCE),
         Route(method="GET", path=f"{node}/firmware", view=_firmware, since=FIRMWARE_SINCE),
-        Route(method="GET", path=f"{node}/vmedia", view=_media, since=MEDIA_READ_SINCE),
-        Route(method="POST", path=f"{node}/vmedia", view=_attach, since=MEDIA_SINCE),
-        Route(method="DELETE", path=f"{node}/vmedia", view=_detach, since=MEDIA_SINCE),
         Route(method="GET", path=f"{node}/vendor_passthru/methods", view=_methods),
         *passthru,
     ]
@@ -58,32 +51,6 @@ def _bios_setting(call: Call, ident: str, setting: str) -> Response:
 def _firmware(call: Call, ident: str) -> Response:
     _seen(call, ident, policy.PROJECT_READER, "firmware:get")
     return reply({"firmware": []})
-
-
-def _media(call: Call, ident: str) -> Response:
-    node = _seen(call, ident, policy.PROJECT_READER, "vmedia:get")
-    raise hardware.unsupported(node.driver, "get_virtual_media")
-
-
-def _attach(call: Call, ident: str) -> Response:
-    body = read_object()
-    node = _seen(call, ident, policy.PROJECT_MEMBER, "vmedia:attach")
-    url = body.get("image_url")
-    if body.get("device_type") not in MEDIA or not isinstance(url, str):
-        raise BadRequest(f"Schema error for vmedia: it has device_type, one of {', '.join(MEDIA)}, and image_url")
-    scheme = url.partition(":")[0].lower() if "://" in url[:16] else ""
-    if scheme not in _SCHEMES or not urlsplit(url[:2048].replace("[", "").replace("]", "")).netloc:
-        raise BadRequest(f"Unsupported or missing URL scheme: {scheme[:16]}")
-    raise hardware.unsupported(node.driver, "attach_virtual_media")
-
-
-def _detach(call: Call, ident: str) -> Response:
-    node = _seen(call, ident, policy.PROJECT_MEMBER, "vmedia:detach")
-    wanted = call.arguments.get("device_types")
-    invalid = [one for one in (wanted or "").split(",") if one and one not in MEDIA]
-    if invalid:
-        raise BadRequest(f"Invalid device type(s) {', '.join(invalid)[:128]} (valid are {', '.join(MEDIA)})")
-    raise hardware.unsupported(node.driver, "detach_virtual_media")
 
 
 def _methods(call: Call, ident: str) -> Response:

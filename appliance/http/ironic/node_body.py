@@ -14,9 +14,7 @@ from appliance.http.ironic.node_access import is_name, is_uuid
 from appliance.services.node_input import BmcAccess, Details, NewNode
 
 LONGEST_DESCRIPTION = 4096
-RESERVED_NAMES = ("detail", "validate", "states", "vendor_passthru", "management", "maintenance", "ports", "portgroups",
-                  "vifs", "volume", "traits", "bios", "allocation", "history", "inventory", "children", "firmware",
-                  "vmedia")  # fmt: skip
+RESERVED_NAMES = ("detail", "validate", "states", "vendor_passthru", "management", "maintenance")
 _GROUP = re.compile(r"[a-zA-Z0-9_.-]{0,255}\Z")
 _TRUE, _FALSE = {"1", "t", "true", "on", "y", "yes"}, {"0", "f", "false", "off", "n", "no"}
 
@@ -48,6 +46,12 @@ def text(limit: int) -> Parser:
         return value
 
     return parse
+
+
+def word(limit: int) -> Parser:
+    """As `text`; an empty one is none at all."""
+    parse = text(limit)
+    return lambda name, value: parse(name, value) or None
 
 
 def uuid(name: str, value: Any) -> str | None:
@@ -89,7 +93,7 @@ def boot_mode(name: str, value: Any) -> str | None:
 
 DETAILS: Mapping[str, tuple[str, Parser]] = {
     "description": ("description", text(LONGEST_DESCRIPTION)),
-    "owner": ("owner", text(255)),
+    "owner": ("owner", word(255)),
     "lessee": ("lessee", text(255)),
     "shard": ("shard", text(255)),
     "conductor_group": ("conductor_group", group),
@@ -107,7 +111,7 @@ DETAILS: Mapping[str, tuple[str, Parser]] = {
 }
 """attribute -> (the detail of ours, its parser)."""
 
-PLAIN: Mapping[str, Parser] = {"resource_class": text(80), "properties": mapping, "extra": mapping}
+PLAIN: Mapping[str, Parser] = {"resource_class": word(80), "properties": mapping, "extra": mapping}
 INTERFACES = {f"{kind}_interface": kind for kind in hardware.KINDS}
 PATCHABLE = frozenset({*DETAILS, *PLAIN, *INTERFACES, "name", "driver", "driver_info", "instance_info", "maintenance"})
 CREATABLE = (PATCHABLE - {"protected", "protected_reason"}) | {"uuid", "boot_mode", "secure_boot", "console_enabled"}

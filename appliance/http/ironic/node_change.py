@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from appliance.domain.errors import Conflict
+from appliance.domain.lifecycle import State
 from appliance.http.ironic import driver_info, hardware, node_access, node_body, node_fields, patch, policy, versions
 from appliance.http.ironic.call import Call
 from appliance.http.ironic.errors import BadRequest
@@ -40,6 +41,7 @@ RULES: Mapping[str, tuple[Rule, str]] = {
 }
 """Attribute -> who may change it, and the policy's name; of others: whoever may change the node at all."""
 
+INSPECT_WAIT_SINCE = 39
 ANY_OTHER = (policy.PROJECT_MEMBER, "update")
 _OWNER_OF_ACTIVE = policy.SYSTEM_ADMIN
 
@@ -82,7 +84,9 @@ def _rule(one: Operation) -> tuple[Rule, str]:
 
 
 def apply(session: Session, call: Call, node: Node, operations: list[Operation], *, reset: bool) -> None:
-    """Change the node as asked, or refuse all of it."""
+    """Change the node as asked, or refuse all of it. What an inspection finds is not written over."""
+    if node.provision_state == State.INSPECTING and call.minor >= INSPECT_WAIT_SINCE:
+        raise Conflict(f'Cannot update node "{node.uuid}" while it is in state "{State.INSPECTING}".')
     secrets = node_rules.unseal(node, call.context.vault)
     before = document(session, node)
     after = patch.apply(before, operations)

@@ -5,7 +5,6 @@ A `Shape` is one wish of a client (which attributes, in which version) made read
 that makes the answer of a row. Shapes are kept, for clients ask the same again and again.
 """
 
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
@@ -15,6 +14,7 @@ import orjson
 from sqlalchemy import Row, Select
 
 from appliance.http.ironic import driver_info, hardware
+from appliance.http.ironic.errors import HOST
 from appliance.http.ironic.fields import Fields
 from appliance.models.node import Node
 from appliance.services import node_reading
@@ -40,9 +40,6 @@ FIELDS = Fields(
 )
 NOT_ASKABLE = frozenset({"ports", "states", "portgroups", "volume"})
 """Links that come with a whole node and cannot be named in `fields`."""
-
-HOST = socket.gethostname()[:64]
-"""How clients call this appliance where they expect the name of a conductor."""
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (the serializer writes +00:00 behind it: Call.show)
 
@@ -82,7 +79,6 @@ PLAIN: Mapping[str, tuple[str, Step | None]] = {
 
 CONSTANT: Mapping[str, Any] = {
     "console_enabled": False, "raid_config": {}, "secure_boot": None, "health": None,
-    "conductor": HOST,
 }  # fmt: skip
 """What no driver of ours can change or tell."""
 
@@ -96,6 +92,7 @@ _INTERFACES = tuple(f"{kind}_interface" for kind in hardware.KINDS)
 _FROM: Mapping[str, tuple[str, ...]] = {
     "driver_info": ("driver", "bmc_address", "bmc_udp_port", "bmc_username", "has_bmc_secret", "driver_options"),
     "driver_internal_info": ("agent_version", "agent_seen_at", "agent_address"),
+    "conductor": ("held_by",),
     **dict.fromkeys(_STEPS, ("provision_state", "work_kind", "work_step")),
     **dict.fromkeys(_INTERFACES, ("driver", "driver_options", "interfaces")),
 }
@@ -239,6 +236,7 @@ def _older_state(state: str, minor: int) -> str | None:
 _WORK: Mapping[str, Callable[[Any], Any]] = {
     "driver_info": _driver_info,
     "driver_internal_info": _internal_info,
+    "conductor": lambda row: row.held_by or HOST,
     **{name: _step(name) for name in _STEPS},
 }
 

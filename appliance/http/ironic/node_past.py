@@ -7,16 +7,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from appliance.domain import inventory
-from appliance.domain.errors import NotFound, RackwrightError
-from appliance.http.ironic import driver_info, hardware, node_fields, pages, policy
+from appliance.domain.errors import NotFound
+from appliance.domain.lifecycle import State
+from appliance.http.ironic import driver_info, hardware, instance_image, node_fields, pages, policy
 from appliance.http.ironic.call import Call, Route
-from appliance.http.ironic.errors import BadRequest
+from appliance.http.ironic.errors import HOST, BadRequest
 from appliance.http.ironic.node_access import find
 from appliance.http.json_body import reply
 from appliance.models import paging
 from appliance.models.event import Event
 from appliance.models.node import Inventory, Node
-from appliance.services import images
 
 HISTORY_SINCE, INVENTORY_SINCE, CHILDREN_SINCE = 78, 81, 83
 KINDS = ("state", "node.enrolled", "node.changed", "node.maintenance", "power.ask", "power", "power.failed",
@@ -87,7 +87,7 @@ def _shown(call: Call, node: Node, row: Event, *, detail: bool) -> dict[str, Any
         "links": call.links("nodes", node.uuid, "history", uuid)[:1],
     }
     if detail:
-        shown |= {"event_type": _event_type(row.kind), "conductor": node_fields.HOST, "user": row.actor}
+        shown |= {"event_type": _event_type(row.kind), "conductor": HOST, "user": row.actor}
     return shown
 
 
@@ -112,7 +112,7 @@ def _children(call: Call, ident: str) -> Response:
         if project is not None:
             query = query.where((Node.owner == project) | (Node.lessee == project))
         found = list(session.scalars(query))
-    link = {"href": f"{call.v1}/nodes/?parent_node={node.uuid}", "rel": "children"}
+    link = {"href": f"{call.v1}/nodes?parent_node={node.uuid}", "rel": "children"}
     return reply({"children": found, "links": link})
 
 
@@ -127,7 +127,7 @@ def _validate_old(call: Call) -> Response:
 def _validate(call: Call, ident: str) -> Response:
     with call.context.database.read() as session:
         node = find(session, call, ident, policy.OWNER_MEMBER_LESSEE_MANAGER, "baremetal:node:validate")
-        shown = {kind: _verdict(session, node, kind, way) for kind, way in _ways(node)}
+        shown = {kind: _verdict(session, call, node, kind, way) for kind, way in _ways(node)}
     return reply(shown)
 
 
@@ -136,12 +136,12 @@ def _ways(node: Node) -> list[tuple[str, str]]:
     return [(kind, ways[f"{kind}_interface"]) for kind in hardware.KINDS if kind != "vendor"]
 
 
-def _verdict(session: Session, node: Node, kind: str, way: str) -> dict[str, Any]:
-    reason = _reason(session, node, kind, way)
+def _verdict(session: Session, call: Call, node: Node, kind: str, way: str) -> dict[str, Any]:
+    reason = _reason(session, call, node, kind, way)
     return {"result": True} if reason is None else {"result": False, "reason": reason}
 
 
-def _reason(session: Session, node: Node, kind: str, way: str) -> str | None:
+def _reason(session: Session, call: Call, node: Node, kind: str, way: str) -> str | None:
     """What stands in the way of doing this with the node; None when nothing does."""
     if way.startswith("no-"):
         return str(hardware.unsupported(node.driver, kind))
@@ -149,19 +149,8 @@ def _reason(session: Session, node: Node, kind: str, way: str) -> str | None:
     if absent and kind in ("power", "management"):
         return f"Missing the following credentials in node's driver_info: {absent}."
     if kind == "deploy" and way == "direct":
-        return _without_image(session, node)
-    return None
-
-
-def _without_image(session: Session, node: Node) -> str | None:
-    source = node.wishes.get("image_source")
-    text = f"Node {node.uuid} failed to validate deploy image info. "
-    if not isinstance(source, str) or not source:
-        return text + "Some parameters were missing. Missing are: ['instance_info.image_source']"
-    if "://" in source and not source.startswith("glance://"):
-        return None
-    try:
-        images.fetch(session, source.removeprefix("glance://"))
-    except RackwrightError as fault:
-        return text + fault.message
+        try:
+            instance_image.wish(session, call.actor, node, is_rebuild=node.provision_state == State.ACTIVE)
+        except BadRequest as fault:
+            return f"{fault.message} ({fault.why})" if fault.why else fault.message
     return None

@@ -19,7 +19,7 @@ SINCE = 37
 def routes() -> list[Route]:
     below = "/nodes/<ident>/traits"
     return [
-        Route(method="GET", path=below, view=_list, since=SINCE),
+        Route(method="GET", path=below, view=_list),
         Route(method="PUT", path=below, view=_replace, since=SINCE),
         Route(method="DELETE", path=below, view=_delete, since=SINCE),
         Route(method="PUT", path=f"{below}/<trait>", view=_add, since=SINCE),
@@ -28,6 +28,7 @@ def routes() -> list[Route]:
 
 
 def _list(call: Call, ident: str) -> Response:
+    call.require(SINCE)
     with call.context.database.read() as session:
         node = find(session, call, ident, policy.PROJECT_READER, "baremetal:node:traits:list")
     return reply({"traits": node.traits})

@@ -10,10 +10,10 @@ from appliance.domain.access import Role
 from appliance.domain.lifecycle import State
 from appliance.http.ironic import hardware, node_access, node_body, node_change, node_fields, pages, policy, versions
 from appliance.http.ironic.call import Call, Route
-from appliance.http.ironic.errors import BadRequest, PreconditionFailed
+from appliance.http.ironic.errors import HOST, BadRequest, PreconditionFailed
 from appliance.http.ironic.node_fields import FIELDS, Shape
 from appliance.http.json_body import nothing, read_object
-from appliance.services import node_enrolment, node_reading, nodes
+from appliance.services import chassis, node_enrolment, node_reading, nodes
 from appliance.services.node_reading import Filter
 
 ENROLL_SINCE = 11
@@ -53,15 +53,21 @@ def routes() -> list[Route]:
 
 
 def _list(call: Call) -> Response:
-    page = pages.parse(call.arguments, call.minor, sortable=SORTABLE)
+    page = _parse(call)
     return _page(call, page, _chosen(call, page.fields, detail=bool(page.detail)), "nodes")
 
 
 def _detail(call: Call) -> Response:
-    page = pages.parse(call.arguments, call.minor, sortable=SORTABLE)
+    page = _parse(call)
     if page.fields is not None:
         raise BadRequest("Can't fetch a subset of fields with 'detail' set")
     return _page(call, page, node_fields.whole(call.minor), "nodes/detail")
+
+
+def _parse(call: Call) -> pages.Page:
+    page = pages.parse(call.arguments, call.minor, sortable=SORTABLE)
+    versions.require(call.minor, node_fields.SINCE.get(page.sort_key, 1))
+    return page
 
 
 def _chosen(call: Call, wanted: str | None, *, detail: bool) -> Shape:
@@ -73,7 +79,7 @@ def _chosen(call: Call, wanted: str | None, *, detail: bool) -> Shape:
 
 def of_chassis(call: Call, uuid: str, *, is_detail: bool) -> Response:
     """The list, of one chassis."""
-    page = pages.parse(call.arguments, call.minor, sortable=SORTABLE)
+    page = _parse(call)
     shape = node_fields.whole(call.minor) if is_detail else _chosen(call, page.fields, detail=bool(page.detail))
     path = f"chassis/{uuid}/nodes" + ("/detail" if is_detail else "")
     return _page(call, page, shape, path, replace(_filter(call), chassis_uuid=uuid))
@@ -83,6 +89,8 @@ def _page(call: Call, page: pages.Page, shape: Shape, path: str, wanted: Filter 
     wanted = wanted or _filter(call)
     project = wanted.visible_to
     with call.context.database.read() as session:
+        if wanted.chassis_uuid is not None:
+            chassis.fetch(session, wanted.chassis_uuid)
         rows = node_reading.listing(
             session, shape.statement, wanted, sort=_sort(page.sort_key), descending=page.descending, limit=page.limit,
             marker=page.marker,
@@ -117,7 +125,8 @@ def _filter(call: Call) -> Filter:
     _check(arguments)
     if "driver" in arguments:
         values["driver"] = hardware.to_ours(arguments["driver"]) or ""
-    values["none_at_all"] = arguments.get("conductor", node_fields.HOST) != node_fields.HOST
+    values["conductor"] = arguments.get("conductor", "")[:255] or None
+    values["usual_conductor"] = HOST
     values["parent_uuid"] = arguments.get("parent_node")
     values["has_children"] = bool(pages.boolean(arguments, "include_children"))
     return Filter(**values, visible_to=policy.project_of(call.actor))
@@ -136,7 +145,7 @@ def _check(arguments: Mapping[str, str]) -> None:
 
 def _show(call: Call, ident: str) -> Response:
     wanted = call.arguments.get("fields")
-    pages.only(call.arguments, frozenset())
+    pages.fields_only(call.arguments)
     shape = _chosen(call, wanted, detail=True)
     with call.context.database.glance() as connection:
         row = node_access.row(connection, call, shape, ident)
@@ -182,6 +191,7 @@ def _may_create(call: Call, body: Mapping[str, Any]) -> str | None:
 
 
 def _patch(call: Call, ident: str) -> Response:
+    pages.nothing_but(call.arguments, frozenset({"reset_interfaces"}))
     reset = pages.boolean(call.arguments, "reset_interfaces")
     if reset is not None:
         call.require(45)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from appliance.http.ironic import versions
 from appliance.http.ironic.errors import BadRequest
+from appliance.services.belonging import is_uuid
 
 MOST = 1000
 DETAIL_SINCE = 43
@@ -27,14 +27,18 @@ class Page:
 
 
 def parse(
-    arguments: Mapping[str, str], minor: int, *, sortable: frozenset[str], detail_since: int = DETAIL_SINCE
-) -> Page:
-    """Raises BadRequest or NotAcceptable. sortable: attributes that may be a sort_key."""
+    arguments: Mapping[str, str], minor: int, *, sortable: frozenset[str], detail_since: int = DETAIL_SINCE,
+    by_uuid: bool = True,
+) -> Page:  # fmt: skip
+    """Raises BadRequest. sortable: attributes that may be a sort_key. by_uuid: whether a marker is a UUID."""
     fields, detail = arguments.get("fields"), boolean(arguments, "detail")
-    if detail is not None:
-        versions.require(minor, detail_since)
+    if detail is not None and minor < detail_since:
+        raise BadRequest(f"Invalid query parameter ?detail={detail} received.")
     if detail and fields is not None:
         raise BadRequest("Can't fetch a subset of fields with 'detail' set")
+    marker = arguments.get("marker") or None
+    if marker is not None and by_uuid and not is_uuid(marker):
+        raise BadRequest(f"Expected UUID for marker: {marker[:64]}")
     key = arguments.get("sort_key") or "id"
     if key != "id" and key not in sortable:
         raise BadRequest(f"The sort_key value {key[:64]!r} is an invalid field for sorting")
@@ -42,7 +46,7 @@ def parse(
     if direction not in ("asc", "desc"):
         raise BadRequest(f"Invalid sort direction: {direction[:32]}. Acceptable values are 'asc' or 'desc'")
     return Page(
-        limit=_limit(arguments.get("limit")), marker=arguments.get("marker") or None, sort_key=key,
+        limit=_limit(arguments.get("limit")), marker=marker, sort_key=key,
         descending=direction == "desc", fields=fields, detail=detail,
     )  # fmt: skip
 
@@ -72,7 +76,16 @@ def boolean(arguments: Mapping[str, str], name: str) -> bool | None:
 
 def only(arguments: Mapping[str, str], known: frozenset[str]) -> None:
     """Refuse what would be silently without effect."""
-    unknown = sorted(set(arguments) - known - PAGE_ARGUMENTS)
+    nothing_but(arguments, known | PAGE_ARGUMENTS)
+
+
+def fields_only(arguments: Mapping[str, str]) -> None:
+    """As `only`, where one thing is shown and not a list."""
+    nothing_but(arguments, frozenset({"fields"}))
+
+
+def nothing_but(arguments: Mapping[str, Any], known: frozenset[str]) -> None:
+    unknown = sorted(set(arguments) - known)
     if unknown:
         raise BadRequest(f"Unexpected arguments: {', '.join(name[:64] for name in unknown)}")
 

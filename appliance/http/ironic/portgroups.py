@@ -100,7 +100,7 @@ def _of_node(call: Call, ident: str, *, is_detail: bool) -> Response:
 
 
 def _fetch(session: Session, call: Call, ident: str) -> Portgroup:
-    return portgroups.fetch(session, ident, project=policy.project_of(call.actor))
+    return portgroups.fetch(session, readers.ident_of_path(ident), project=policy.project_of(call.actor))
 
 
 def _show(call: Call, ident: str) -> Response:

@@ -8,9 +8,8 @@ from flask import Response
 from sqlalchemy.orm import Session
 
 from appliance.domain import names
-from appliance.domain.errors import NodeLocked, NotFound
 from appliance.domain.lifecycle import MOVES, State, Verb
-from appliance.http.ironic import driver_info, node_body, node_fields, policy
+from appliance.http.ironic import driver_info, instance_image, node_body, policy
 from appliance.http.ironic.call import Call, Route
 from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.node_access import find, find_to_change
@@ -19,7 +18,7 @@ from appliance.http.ironic.states import accepted
 from appliance.http.json_body import read_object
 from appliance.models import flow
 from appliance.models.node import Node
-from appliance.services import deploy_templates, deployment, images, lifecycle, runbooks, step_secrets
+from appliance.services import deploy_templates, deployment, lifecycle, runbooks, step_secrets
 
 MOST_BYTES = 64 * 1024 * 1024
 """A config-drive comes whole in the request."""
@@ -46,6 +45,12 @@ _ARGUMENTS: Mapping[str, frozenset[Verb]] = {
 """Argument -> the verbs that take it."""
 
 _SINCE: Mapping[str, int] = {"deploy_steps": 69, "disable_ramdisk": 70, "service_steps": 87, "runbook": 92}
+_OF_DEPLOY_STEP = frozenset({"interface", "step", "args", "priority"})
+_SAID: Mapping[Any, str] = {list: "a list", (str, dict): "a text or an object"}
+_TYPES: Mapping[str, Any] = {
+    "configdrive": (str, dict), "deploy_steps": list, "clean_steps": list, "service_steps": list,
+}  # fmt: skip
+_REBUILD_DRIVE_SINCE = 35
 _DRIVE_PARTS = frozenset({"meta_data", "network_data", "user_data", "vendor_data"})
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*\Z")
 
@@ -66,20 +71,22 @@ def _provision(call: Call, ident: str) -> Response:
         call.require(since)
         _refuse_state(session, call, node, verb, str(target))
         spec = _spec(call, node, verb, body)
-        if isinstance(spec.get("image"), str):
-            spec["image"] = images.seen_by(session, call.actor, spec["image"])
+        if verb in (Verb.DEPLOY, Verb.REBUILD):
+            spec |= _image(session, call, node, verb)
         _from_shelf(session, call, node, spec, verb)
-    try:
-        examined = deployment.examine(context.database, context.images, node.uuid, spec)
-        with context.database.write() as session:
-            live = find_to_change(session, call, ident, *_RULE)
-            _request(session, call, live, verb, spec=spec, examined=examined)
-    except NotFound as cause:
-        if "image" not in cause.message.lower():
-            raise
-        text = f"Failed to validate deploy or power info for node {node.uuid}. Error: {cause.message}"
-        raise BadRequest(text) from cause
+    examined = deployment.examine(context.database, context.images, node.uuid, spec)
+    with context.database.write() as session:
+        live = find_to_change(session, call, ident, *_RULE)
+        _request(session, call, live, verb, spec=spec, examined=examined)
     return accepted(call, ident, "states")
+
+
+def _image(session: Session, call: Call, node: Node, verb: Verb) -> dict[str, Any]:
+    try:
+        return instance_image.wish(session, call.actor, node, is_rebuild=verb is Verb.REBUILD)
+    except BadRequest as cause:
+        text = f"Failed to validate deploy or power info for node {node.uuid}. Error: {cause.message}"
+        raise BadRequest(text, why=cause.why) from cause
 
 
 _RULE = (policy.OWNER_MEMBER_LESSEE_MANAGER, "baremetal:node:set_provision_state")
@@ -108,11 +115,7 @@ def _refuse_state(session: Session, call: Call, node: Node, verb: Verb, target: 
         return
     work = flow.active_for(session, node.id)
     if work is not None and work.owner is not None:
-        raise NodeLocked(
-            f"Node {node.uuid} is locked by host {node_fields.HOST}, please retry after the current operation is "
-            "completed.",
-            why=f"it is held by {work.kind}",
-        )
+        raise flow.locked(session, node.id, work, f"it is held by {work.kind}")
     raise BadRequest(
         f'The requested action "{target}" can not be performed on node "{node.uuid}" while it is in state "{state}".'
     )
@@ -126,6 +129,8 @@ def _spec(call: Call, node: Node, verb: Verb, body: Mapping[str, Any]) -> dict[s
         raise BadRequest(f"Unexpected arguments: {unknown[0][:64]}")
     for name, value in given.items():
         call.require(_SINCE.get(name, 1))
+        if name in _TYPES and not isinstance(value, _TYPES[name]):
+            raise BadRequest(f"Expected {_SAID[_TYPES[name]]} for {name}: it is {type(value).__name__}")
         if verb not in _ARGUMENTS[name] and value not in ("", [], {}, False):
             verbs = " or ".join(sorted(_ARGUMENTS[name]))
             raise BadRequest(f'"{name}" is only valid when setting target provision state to {verbs}')
@@ -168,20 +173,20 @@ def _deploy(call: Call, node: Node, spec: dict[str, Any]) -> None:
     drive = spec.get("configdrive")
     if drive is not None:
         _check_drive(call, drive)
-    _check_list(spec, "deploy_steps")
-    _image_and_host(node, spec)
+    for step in spec.get("deploy_steps", ()):
+        absent = _OF_DEPLOY_STEP - set(step) if isinstance(step, dict) else frozenset()
+        if absent:
+            raise BadRequest(f"Invalid deploy_steps: '{min(absent)}' is a required property")
+    _host(node, spec)
 
 
 def _rebuild(call: Call, node: Node, spec: dict[str, Any]) -> None:
-    if "configdrive" in spec:
-        call.require(35)
+    if "configdrive" in spec and call.minor < _REBUILD_DRIVE_SINCE:
+        raise BadRequest("Adding a config drive is only supported when setting provision state to active")
     _deploy(call, node, spec)
 
 
-def _image_and_host(node: Node, spec: dict[str, Any]) -> None:
-    source = node.wishes.get("image_source")
-    if isinstance(source, str) and source:
-        spec["image"] = source.removeprefix("glance://")[:2048]
+def _host(node: Node, spec: dict[str, Any]) -> None:
     if "configdrive" in spec:  # who brings one has said it all in there
         return
     spec["call_home"] = deployment.HOPED  # whether the image knows how to call is not known here
@@ -203,18 +208,14 @@ def _check_drive(call: Call, drive: Any) -> None:
         raise BadRequest("Invalid configdrive format: it is neither a JSON, nor a URL, nor a base64 string")
 
 
-def _check_list(spec: Mapping[str, Any], name: str) -> None:
-    if name in spec and not isinstance(spec[name], list):
-        raise BadRequest(f"Invalid {name}: it is a list")
-
-
 def _steps(name: str, verb: Verb) -> Any:
     def check(_call: Call, _node: Node, spec: dict[str, Any]) -> None:
         if "runbook" in spec and name in spec:
             raise BadRequest(f'Please provide either "{name}" or a runbook, but not both.')
         if "runbook" not in spec and name not in spec:
             raise BadRequest(f'"{name}" is required when setting target provision state to {verb}')
-        _check_list(spec, name)
+        if any(isinstance(step, dict) and "priority" in step for step in spec.get(name, ())):
+            raise BadRequest(f"Invalid {name}: 'priority' was unexpected: steps are run in the order given")
         if "disable_ramdisk" in spec:
             spec["disable_ramdisk"] = node_body.boolean("disable_ramdisk", spec["disable_ramdisk"])
 

@@ -64,6 +64,20 @@ def ident(name: str, value: Any) -> str:
     raise BadRequest(f"Expected a logical name or UUID for {name}: {_shown(value)}")
 
 
+def uuid_of_path(name: str, value: str) -> str:
+    """The UUID of a thing that has no name to be found by. Raises BadRequest."""
+    if not is_uuid(value):
+        raise BadRequest(f"Expected UUID for {name}: {value[:255]}")
+    return value
+
+
+def ident_of_path(value: str) -> str:
+    """A UUID or a logical name. Raises BadRequest for what can be neither."""
+    if not (is_uuid(value) or _NAME.match(value)):
+        raise BadRequest(f"Expected a logical name or UUID but received {value[:255]}.")
+    return value
+
+
 def mac(name: str, value: Any) -> str | None:
     """An Ethernet address, canonical."""
     if value is None:

@@ -86,7 +86,7 @@ def _list(call: Call) -> Response:
 
 
 def _fetch(session: Session, call: Call, ident: str) -> Runbook:
-    return runbooks.fetch(session, ident, project=policy.project_of(call.actor))
+    return runbooks.fetch(session, readers.ident_of_path(ident), project=policy.project_of(call.actor))
 
 
 def _show(call: Call, ident: str) -> Response:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 from sqlalchemy import Select
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import MethodNotAllowed
@@ -51,7 +51,10 @@ def _items(
 
 def one(call: Call, kind: Kind, row: Any, status: int = 200) -> Response:
     """All of one thing, or the fields asked for."""
-    wanted = call.arguments.get("fields") if status == 200 and call.arguments else None
+    wanted = None
+    if call.arguments and request.method == "GET":
+        pages.fields_only(call.arguments)
+        wanted = call.arguments.get("fields")
     return reply(kind.show(call, row, kind.fields.chosen(call.minor, wanted, detail=True)), status)
 
 

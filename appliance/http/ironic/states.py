@@ -6,14 +6,15 @@ from flask import Response
 
 from appliance.domain.errors import Conflict, NotFound
 from appliance.domain.lifecycle import TRANSIENT, State
-from appliance.http.ironic import hardware, node_access, node_body, node_fields, policy
+from appliance.http.ironic import hardware, management, node_access, node_body, node_fields, pages, policy
 from appliance.http.ironic.call import Call, Route
 from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.node_access import find, find_to_change
 from appliance.http.json_body import nothing, read_object
 from appliance.models import event
 from appliance.models.node import Node
-from appliance.services import power
+from appliance.services import nodes, power
+from bmc.api import HasSecureBoot
 from bmc.types import PowerAction
 
 SOFT_SINCE = 27
@@ -31,6 +32,9 @@ _POWER = {
 }
 _SOFT = frozenset({"soft rebooting", "soft power off"})
 _LONGEST_TIMEOUT_S = 3600
+_RAID_LEVELS = ("JBOD", "0", "1", "2", "5", "6", "1+0", "5+0", "6+0")
+_OF_DISK = frozenset({"size_gb", "raid_level", "volume_name", "is_root_volume", "share_physical_disks", "disk_type",
+                      "interface_type", "number_of_physical_disks", "controller", "physical_disks"})  # fmt: skip
 
 
 def routes() -> list[Route]:
@@ -54,6 +58,7 @@ def accepted(call: Call, ident: str, *tail: str) -> Response:
 
 
 def _states(call: Call, ident: str) -> Response:
+    pages.nothing_but(call.arguments, frozenset())
     names = [name for name in _SHOWN if node_fields.SINCE[name] <= call.minor]
     shape = node_fields.shape(names, call.minor)
     with call.context.database.glance() as connection:
@@ -63,6 +68,7 @@ def _states(call: Call, ident: str) -> Response:
 
 def _power(call: Call, ident: str) -> Response:
     body = read_object()
+    pages.nothing_but(body, frozenset({"target", "timeout"}))
     target, timeout = body.get("target"), body.get("timeout")
     if target in _SOFT or timeout is not None:
         call.require(SOFT_SINCE)
@@ -118,13 +124,22 @@ def _raid(call: Call, ident: str) -> Response:
         if node_fields.way(node, "raid") == "no-raid":
             raise NotFound(str(hardware.unsupported(node.driver, "set_target_raid_config")))
         if set(wish) - {"logical_disks"} or not isinstance(disks, list) or not all(map(_is_disk, disks)):
-            raise BadRequest("RAID config validation error: it has logical_disks, each with size_gb and raid_level")
+            raise BadRequest(
+                "RAID config validation error: it has logical_disks, each with size_gb (a whole number or MAX) and "
+                f"raid_level (one of {', '.join(_RAID_LEVELS)})"
+            )
+        if "logical_disks" in wish and not disks:
+            raise BadRequest("RAID config validation error: logical_disks should be non-empty")
         node.target_raid, node.updated_at = wish, call.context.clock()
     return nothing()
 
 
 def _is_disk(disk: Any) -> bool:
-    return isinstance(disk, dict) and {"size_gb", "raid_level"} <= set(disk)
+    if not isinstance(disk, dict) or not {"size_gb", "raid_level"} <= set(disk) <= _OF_DISK:
+        return False
+    size = disk["size_gb"]
+    fits = size == "MAX" or (isinstance(size, int) and not isinstance(size, bool) and size >= 0)
+    return fits and disk["raid_level"] in _RAID_LEVELS
 
 
 def _console(call: Call, ident: str) -> Response:
@@ -161,13 +176,22 @@ def _boot_mode(call: Call, ident: str) -> Response:
 
 
 def _secure_boot(call: Call, ident: str) -> Response:
+    """It is set when this is answered; the machine follows with its next boot."""
     target = read_object().get("target")
     with call.context.database.read() as session:
         node = find(session, call, ident, policy.PROJECT_MEMBER, "baremetal:node:set_secure_boot")
-    if node_body.boolean("target", target) is None:
+        nodes.refuse_held(session, node, "its secure boot is not changed now")
+    on = node_body.boolean("target", target)
+    if on is None:
         raise BadRequest("Invalid secure_boot None requested for node. Allowed secure_boot states are: True, False)")
     _refuse_on_its_way(node)
-    raise hardware.unsupported(node.driver, "set_secure_boot_state")
+    with call.bmc(node) as bmc:
+        if not isinstance(bmc, HasSecureBoot):
+            raise hardware.unsupported(node.driver, "set_secure_boot_state")
+        management.refuse_unreachable(node)
+        bmc.set_secure_boot(on=on)
+    management.note(call, node, f"secure boot {'on' if on else 'off'}")
+    return accepted(call, ident, "states")
 
 
 def _refuse_on_its_way(node: Node) -> None:

@@ -1,8 +1,8 @@
 """Microversions: which one a request speaks, and since which one something is there.
 
-A client names the version it speaks in each request (`X-OpenStack-Ironic-API-Version: 1.N` or `latest`, else
-`OpenStack-API-Version: baremetal 1.N`); without a name it speaks the oldest one. Each answer says what there is.
-MAXIMUM is what is really implemented: clients choose by it.
+A client names the version it speaks in each request (`OpenStack-API-Version: baremetal 1.N`, else
+`X-OpenStack-Ironic-API-Version: 1.N`; each may be `latest`); without a name it speaks the oldest one. Each answer says
+what there is. MAXIMUM is what is really implemented: clients choose by it.
 """
 
 import re
@@ -30,33 +30,35 @@ class Headers(Protocol):
 
 
 class NotAcceptable(RackwrightError):
-    """Request not acceptable."""
+    """The request holds what came after the version that it speaks."""
 
     code = "not-acceptable"
     blame = "caller"
 
 
+class NoSuchVersion(NotAcceptable):
+    """The version that the request speaks is none of ours."""
+
+
 def negotiate(headers: Headers) -> int:
-    """The minor version that the request speaks. Raises NotAcceptable."""
-    asked = headers.get(HEADER)
-    if asked is None:
-        asked = _generic(headers.get(_GENERIC_HEADER))
-    if asked is None:
+    """The minor version that the request speaks. Raises NoSuchVersion. The service-neutral header goes first."""
+    asked = _generic(headers.get(_GENERIC_HEADER)) or headers.get(HEADER)
+    if not asked:
         return MINIMUM
     text = asked.strip().lower()[:16]
     if text == "latest":
         return MAXIMUM
     found = _VERSION.match(text)
     if found is None:
-        raise NotAcceptable(f"Invalid value for {HEADER} header")
+        raise NoSuchVersion(f"Invalid value for {HEADER} header")
     major, minor = int(found[1]), int(found[2])
     if major != 1:
-        raise NotAcceptable(
+        raise NoSuchVersion(
             f"Mutually exclusive versions requested. Version {major}.{minor} requested but not supported by this "
             f"service. The supported version range is: [1.{MINIMUM}, 1.{MAXIMUM}]."
         )
     if not MINIMUM <= minor <= MAXIMUM:
-        raise NotAcceptable(
+        raise NoSuchVersion(
             f"Version 1.{minor} was requested but the minor version is not supported by this service. "
             f"The supported version range is: [1.{MINIMUM}, 1.{MAXIMUM}]."
         )

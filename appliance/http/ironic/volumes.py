@@ -124,6 +124,7 @@ def _of_node(call: Call, kind: Kind, ident: str) -> Response:
 
 
 def _fetch(session: Session, call: Call, kind: Kind, ident: str) -> Any:
+    readers.uuid_of_path(f"{kind.key.removesuffix('s')}_uuid", ident)
     return volumes.fetch(session, kind.model, ident, project=policy.project_of(call.actor))
 
 

@@ -52,6 +52,7 @@ def install(app: Flask, context: Context) -> None:
         ("GET", "fru", "fru", read(lambda ref: _fru(context, ref))),
         ("GET", "bmc", "bmc", read(lambda ref: _bmc(context, ref))),
         ("PUT", "identify", "identify", operate(lambda ref: _identify(context, ref))),
+        ("PUT", "nmi", "nmi", operate(lambda ref: _nmi(context, ref))),
         ("GET", "console", "console", stream(lambda ref: _console(context, ref, consoles))),
     ]
     for method, path, name, view in routes:
@@ -176,6 +177,19 @@ def _identify(context: Context, ref: str) -> Response:
     if not isinstance(bmc, api.HasIdentify):
         raise Unsupported("this driver has no identify light")
     bmc.identify(on_s=seconds)
+    return nothing()
+
+
+def _nmi(context: Context, ref: str) -> Response:
+    only(read_object())
+    with context.database.read() as session:
+        node = nodes.fetch(session, ref)
+        nodes.refuse_held(session, node, "it is not interrupted now")
+    bmc = context.connect(node)
+    if not isinstance(bmc, api.HasInterrupt):
+        raise Unsupported("this driver cannot interrupt a machine")
+    bmc.interrupt()
+    _note(context, node.id, "NMI injected")
     return nothing()
 
 

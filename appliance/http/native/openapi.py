@@ -67,7 +67,8 @@ def _number(lowest: int, highest: int) -> Schema:
 _LIMIT = ("limit", _number(1, 1000))
 _STEPS = array(STEP, maxItems=100)
 _DEPLOY = {
-    "image": TEXT, "hostname": TEXT, "ssh_keys": array(TEXT, maxItems=64), "user_data": MAYBE_TEXT,
+    "image": TEXT, "checksum": MAYBE_TEXT, "image_format": {"enum": ["raw", "qcow2", None]}, "hostname": TEXT,
+    "ssh_keys": array(TEXT, maxItems=64), "user_data": MAYBE_TEXT,
     "network_data": {"type": ["object", "null"]}, "boot": {"enum": ["auto", "kexec", "reboot"]},
     "configdrive": {"anyOf": [_LONG, OBJECT, {"type": "null"}]}, "deploy_steps": _STEPS,
     "call_home": {"anyOf": [BOOLEAN, TEXT]},
@@ -164,6 +165,8 @@ OPERATIONS: tuple[Operation, ...] = (
     _one("GET", "/v1/nodes/{ref}/bmc", "The BMC itself.", answer=ref("BmcInfo"), errors=_BMC_ERRORS),
     _one("PUT", "/v1/nodes/{ref}/identify", "Light its lamp.", permission=OPERATE,
          body=wish(seconds=_number(0, 255)), status=204, errors=_BMC_ERRORS),
+    _one("PUT", "/v1/nodes/{ref}/nmi", "Interrupt its system, which then writes down why it hangs.", permission=OPERATE,
+         body=wish(), status=204, errors=_BMC_ERRORS),
     _one("GET", "/v1/nodes/{ref}/console", "Its serial console, from now on.", permission=OPERATE,
          query=(("seconds", _number(1, 86400)),), answer={"type": "string", "format": "binary"},
          answer_type="application/octet-stream", errors=_BMC_ERRORS),

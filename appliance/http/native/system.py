@@ -59,7 +59,7 @@ def _login(context: Context) -> Response:
 
 def _logout(context: Context) -> Response:
     with context.database.write() as session:
-        context.tokens.revoke(session, g.caller.claims)
+        context.tokens.end_session(session, g.caller.claims)
     return nothing()
 
 

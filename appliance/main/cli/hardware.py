@@ -1,4 +1,4 @@
-"""What is asked of a node's BMC: power, boot device, sensors, event log, FRU, locator light."""
+"""What is asked of a node's BMC: power, boot device, sensors, event log, FRU, locator light, NMI."""
 
 from typing import Any
 
@@ -138,6 +138,16 @@ def identify(inv: Invocation, *, nodes: tuple[str, ...], duration: str) -> None:
     for node in dict.fromkeys(nodes):
         call_part(inv, node, "PUT", "identify", body)
     inv.show(RESULT, ({"name": node, "result": f"identify {body['seconds']} s", "exit_code": 0} for node in nodes))
+
+
+@verb("rackwright node nmi n1", data=True)
+@node_arguments()
+def nmi(inv: Invocation, *, nodes: tuple[str, ...]) -> None:
+    """Interrupt a machine that hangs (NMI): its system writes down what it was doing, and may restart."""
+    asked = list(dict.fromkeys(nodes))
+    for node in asked:
+        call_part(inv, node, "PUT", "nmi", {})
+    inv.show(RESULT, ({"name": node, "result": "NMI injected", "exit_code": 0} for node in asked))
 
 
 def _items(answer: Json) -> list[Json]:

@@ -30,7 +30,10 @@ def instance_options(*, image_required: bool) -> Callable[[Any], Any]:
             (
                 click.option(
                     "--image", required=image_required, metavar="IMAGE", shell_complete=image_names,
-                    help="Name or UUID of the image.",
+                    help="Name or UUID of the image, or a URL to fetch it from.",
+                ),
+                click.option(
+                    "--checksum", metavar="sha256:DIGITS|URL", help="Of an image behind a URL; or a file of checksums."
                 ),
                 click.option("--hostname", metavar="NAME", help="Host name of the instance; else the node's name."),
                 click.option("--ssh-key", "ssh_keys", multiple=True, metavar="FILE|KEY", help="Public key, or a file."),
@@ -60,7 +63,7 @@ def instance_body(refs: Sequence[str], wishes: Mapping[str, Any]) -> Json:
     """The API's body for what the options say; nothing is sent for what they leave out."""
     if wishes["hostname"] and len(refs) > 1:
         raise usage("--hostname fits one node only", next_step="leave it out: each instance is named after its node")
-    body: Json = {key: wishes[key] for key in ("image", "hostname", "boot") if wishes[key]}
+    body: Json = {key: wishes[key] for key in ("image", "checksum", "hostname", "boot") if wishes[key]}
     if wishes["ssh_keys"]:
         body["ssh_keys"] = [key for given in wishes["ssh_keys"] for key in public_keys(given)]
     if wishes["user_data"] is not None:

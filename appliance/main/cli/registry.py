@@ -73,6 +73,7 @@ NODE: Mapping[str, Entry] = {
         inventory="Show what the agent found in the machine.",
         fru="Read the inventory that the BMC keeps.",
         identify="Blink the locator light.",
+        nmi="Interrupt a machine that hangs.",
     ),
     **_verbs(
         "stories",

@@ -114,7 +114,7 @@ def _worked_out(session: Session, wanted: Wanted) -> Select[Any]:
     held = (who.c.id, who.c.user_id, who.c.by_group, who.c.role_id)
     legs: list[Select[Any]] = []
     if wanted.inherited is not True:
-        direct = select(*held, *origin, _NONE.label("from_kind"), _NONE.label("from_id"))
+        direct = select(*held, *_labelled(*origin, _NONE, _NONE))
         legs.append(direct.where(who.c.is_inherited.is_(False), *_at(*origin, wanted)))
     if wanted.inherited is not False:
         tree = _trees(who)
@@ -122,10 +122,16 @@ def _worked_out(session: Session, wanted: Wanted) -> Select[Any]:
             ("domain", Project.id, (Project, Project.domain_id == who.c.target_id)),
             ("project", tree.c.id, (tree, tree.c.top == who.c.target_id)),
         ):
-            arrived = select(*held, _PROJECT, project, *origin).join(*join)
+            arrived: Select[Any] = select(*held, *_labelled(_PROJECT, project, *origin)).join(*join)
             is_so = who.c.is_inherited.is_(True) & (who.c.target_kind == kind)
             legs.append(arrived.where(is_so, *_at(_PROJECT, project, wanted)))
     return select(union_all(*legs).subquery())
+
+
+def _labelled(*columns: Any) -> list[Any]:
+    """Kind and id of the target, then of the origin: the same names in every part of the union."""
+    names = ("kind", "target", "from_kind", "from_id")
+    return [column.label(name) for column, name in zip(columns, names, strict=True)]
 
 
 def _people(session: Session, wanted: Wanted) -> CTE:

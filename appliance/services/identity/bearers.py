@@ -109,6 +109,10 @@ class Tokens:
         """End one token; those made from it live on."""
         revoke(session, f"audit:{claims.audit_ids[0]}", at=self.clock(), until=claims.expires_at)
 
+    def end_session(self, session: Session, claims: Claims) -> None:
+        """Somebody logs out: what was made from the token ends with it."""
+        revoke(session, f"chain:{claims.chain_id}", at=self.clock(), until=claims.expires_at)
+
     def rotate_when_old(self, session: Session, age: timedelta) -> bool:
         """As `rotate`, when the sealing key is of that age."""
         return keys.rotate_when_old(session, self.vault, self.clock(), age=age, longest=self.policy.longest)
@@ -187,7 +191,7 @@ def seen_as(session: Session, user: User, scope: token.Scope) -> tuple[Actor, li
         held = rights.on_domain(session, user, scope.id)
     elif scope.kind == "project":
         project = session.get(Project, scope.id)
-        if project is None or not _is_open(session, project):
+        if project is None or not is_open(session, project):
             raise TokenRefused
         held = rights.on_project(session, user, project)
         is_admin_project = rights.is_admin_project(project)
@@ -201,7 +205,8 @@ def seen_as(session: Session, user: User, scope: token.Scope) -> tuple[Actor, li
     return actor, held
 
 
-def _is_open(session: Session, project: Project) -> bool:
+def is_open(session: Session, project: Project) -> bool:
+    """Neither the project nor its domain is disabled."""
     domain = session.get(Domain, project.domain_id)
     return project.is_enabled and domain is not None and domain.is_enabled
 

@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from typing import Any, NoReturn, TypeVar
 
+import orjson
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from appliance.domain.errors import Conflict, Forbidden, NotFound
+from appliance.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from appliance.models.database import Model
 
 Row = TypeVar("Row", bound=Model)
+
+_MOST_EXTRA = 64
+_LARGEST_EXTRA = 64 * 1024
 
 Columns = Mapping[str, Any]
 """New values by column name, already read and checked."""
@@ -43,6 +47,8 @@ def apply(row: Any, columns: Columns) -> None:
         if name == "extra":
             merged = {**row.extra, **value}
             row.extra = {key: one for key, one in merged.items() if one is not None}
+            if len(row.extra) > _MOST_EXTRA or len(orjson.dumps(row.extra)) > _LARGEST_EXTRA:
+                raise Invalid("too many further attributes", why=f"at most {_MOST_EXTRA} in {_LARGEST_EXTRA} bytes")
         else:
             setattr(row, name, value)
 

@@ -153,6 +153,8 @@ def check_password(tokens: Tokens, find: Finder, password: str, source: str) -> 
         return _in_time(user, now, policy)
     with tokens.database.write() as session:
         user = find(session)
+        if user is not None:  # guesses at the same time are counted one by one
+            user = session.get(User, user.id, with_for_update=True, populate_existing=True)
         refused = user is None or not _may_enter(session, user, now)
         if user is not None and not refused and is_right and user.password_hash == seen_hash:
             user.failed_logins, user.locked_until = 0, None
@@ -226,12 +228,12 @@ def _prove_credential(tokens: Tokens, proof: ByCredential, source: str) -> Prove
             credential = _find_credential(session, proof)
             user = session.get(User, credential.user_id) if credential is not None else None
         is_right = verify(credential.secret_hash if credential else None, proof.secret)
-    if credential is None or user is None:
-        log.info("login refused source=%s credential=unknown", source)
-        raise LoginRefused
-    is_plain = not credential.failed_logins and credential.locked_until is None
-    if not (is_right and is_plain) and not _admitted(tokens, credential.id, now, is_right=is_right):
-        log.info("login refused source=%s credential=%s", source, credential.id)
+    known_id = credential.id if credential is not None else ""
+    is_plain = credential is not None and not credential.failed_logins and credential.locked_until is None
+    if not (is_right and is_plain):
+        is_right = _admitted(tokens, known_id, now, is_right=is_right)
+    if credential is None or user is None or not is_right:
+        log.info("login refused source=%s credential=%s", source, known_id or "unknown")
         raise LoginRefused
     return Proved(
         user_id=user.id, generation=user.generation, method="application_credential", credential_id=credential.id
@@ -241,7 +243,7 @@ def _prove_credential(tokens: Tokens, proof: ByCredential, source: str) -> Prove
 def _admitted(tokens: Tokens, credential_id: str, now: datetime, *, is_right: bool) -> bool:
     """Count the failure of a credential, or forget those before."""
     with tokens.database.write() as session:
-        row = session.get(ApplicationCredential, credential_id)
+        row = session.get(ApplicationCredential, credential_id, with_for_update=True)
         user = session.get(User, row.user_id) if row is not None else None
         if row is None or user is None or (row.locked_until is not None and now < row.locked_until):
             return False

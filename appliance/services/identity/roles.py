@@ -53,13 +53,13 @@ def imply(session: Session, prior: RoleRow, implied: RoleRow) -> bool:
         raise Forbidden(f"{implied.id} cannot be an implied roles.")
     if implied.domain_id and implied.domain_id != prior.domain_id:
         raise Forbidden("A domain's own role cannot be implied by a role of another domain.")
-    if prior.id in rights.closure(session, [implied.id]):
-        raise Conflict(f"role {prior.id} would imply itself")
-    if session.get(Implication, (prior.id, implied.id)) is not None:
-        return False
-    with rights.changing(session):
-        session.add(Implication(prior_id=prior.id, implied_id=implied.id))
-    return True
+    with rights.changing(session):  # the circle is looked for in turn too, or two could close one together
+        if prior.id in rights.closure(session, [implied.id]):
+            raise Conflict(f"role {prior.id} would imply itself")
+        is_new = session.get(Implication, (prior.id, implied.id)) is None
+        if is_new:
+            session.add(Implication(prior_id=prior.id, implied_id=implied.id))
+    return is_new
 
 
 def no_longer_imply(session: Session, prior: RoleRow, implied: RoleRow) -> None:

@@ -11,7 +11,7 @@ from appliance.domain.access import ADMIN_PROJECT, Actor, Role
 from appliance.domain.errors import Invalid, Unauthenticated
 from appliance.models.identity import DEFAULT_DOMAIN, ApplicationCredential, Project, User
 from appliance.services.identity import rights
-from appliance.services.identity.bearers import Caller, TokenRefused, Tokens, holder, seen_as
+from appliance.services.identity.bearers import Caller, TokenRefused, Tokens, holder, is_open, seen_as
 from appliance.services.identity.passwords import MAX_PASSWORD
 from appliance.services.identity.proving import (
     Expired,
@@ -160,7 +160,7 @@ def _project_by_name(session: Session, wanted: Wanted) -> Project | None:
 def _default_scope(session: Session, user: User) -> Scope:
     """The user's default project, when there is one and the user holds a role on it."""
     project = session.get(Project, user.default_project_id) if user.default_project_id else None
-    if project is None or not project.is_enabled or not rights.on_project(session, user, project):
+    if project is None or not is_open(session, project) or not rights.on_project(session, user, project):
         return Scope()
     return Scope(kind="project", id=project.id)
 

@@ -16,9 +16,11 @@ from appliance.models.database import Database
 from appliance.models.event import Event
 from appliance.models.flow import Flow
 from appliance.models.node import Node
-from appliance.services import lifecycle
+from appliance.services import instance_secrets, lifecycle
 from tests.fakes.clock import FakeClock
 from tests.fakes.machines import World
+from tests.fakes.mirror import SOURCE, Mirror
+from tests.fakes.rack import vault
 
 ADDRESS = "192.0.2.7"
 
@@ -32,11 +34,13 @@ class Rig:
     world: World
     flows: dict[str, Procedure]
     policy: FlowPolicy
+    mirror: Mirror
 
     def engine(self, **options: Any) -> Engine:
         resources = Resources(
             connect=self.world.connect,
             make_write_params=lambda _s, node, _f: ({"image": (node.instance or {}).get("image")}, None),
+            image_sources=self.mirror.sources(self.database, self.clock),
             policy=self.policy,
         )
         options = {"is_alone": True, "chance": lambda: 0.5} | options
@@ -64,6 +68,8 @@ class Rig:
             lifecycle.request(session, node=node, verb=verb, spec=spec, actor="ann", now=self.clock())
             if verb in {Verb.DEPLOY, Verb.REBUILD}:
                 node.instance = {"image": "debian"}
+            if "source" in spec:
+                instance_secrets.keep(vault(), node, {"source": SOURCE.hidden_part()})
 
     def _rows(self, statement: Select[Any]) -> list[Any]:
         with self.database.read() as session:
@@ -121,4 +127,5 @@ def rig(database: Database, clock: FakeClock, directory: Path, **policy: Any) ->
         world=World(directory / "world.json"),
         flows=dict(FLOWS),
         policy=replace(FlowPolicy(), **policy),
+        mirror=Mirror(directory / "images"),
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 from appliance.domain.lifecycle import Verb
 from tests.appliance.flows.harness import ADDRESS, Rig
+from tests.fakes.mirror import SOURCE
 
 _AGENT_BOOT = (
     "want_agent",
@@ -206,6 +207,21 @@ SCENARIOS = (
             "drive": "url",
             "call_home": False,
         },
+    ),
+    _scenario(
+        "deploy of an image that lies elsewhere",
+        Verb.DEPLOY,
+        "available, active, deploy failed",
+        "want_agent",
+        "fetch_checksum",
+        "find_image",
+        "fetch_image",
+        "find_image",
+        *_AGENT_BOOT,
+        *_DEPLOY,
+        "is_home",
+        fresh=("fetch_checksum", "find_image", "fetch_image"),
+        spec={"source": SOURCE.open_part()},
     ),
     _scenario(
         "deploy of a system that need not call",

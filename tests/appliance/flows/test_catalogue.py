@@ -47,7 +47,7 @@ def test_every_step_is_reached_and_every_successor_exists(procedure: Procedure) 
 def test_a_step_is_an_act_or_a_record_and_only_acts_use_bmcs(procedure: Procedure) -> None:
     for step in procedure.steps.values():
         assert (step.act is None) != (step.record is None)
-        assert (step.needs.pool in {"bmc", "fetch"}) == (step.act is not None)
+        assert (step.needs.pool in {"bmc", "fetch", "image_fetch"}) == (step.act is not None)
 
 
 def test_every_verb_has_its_flow() -> None:

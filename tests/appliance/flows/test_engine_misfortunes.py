@@ -29,6 +29,11 @@ from tests.appliance.flows.test_engine import until
 COUNT = 5
 
 
+@pytest.fixture(autouse=True)
+def time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settler_module, "BATCH_S", 60.0)
+
+
 def add_flows(made: Rig, procedure: Procedure) -> None:
     made.flows = {procedure.kind: procedure}
     with made.database.write() as session:
@@ -163,6 +168,18 @@ def test_a_flow_that_is_claimed_anew_before_its_end_is_heard_of_stays_ours(made:
     engine._back.append((again.id, again.claim))
     engine._collect()
     assert again.id not in engine._running
+
+
+@pytest.mark.parametrize("jump_s", [3600, -3600])
+def test_a_clock_that_is_set_takes_nothing_from_an_engine_that_is_alone(made: Rig, jump_s: int) -> None:
+    """Nor does a freeze: nobody else is there who could have taken its flows over."""
+    engine, rows = claimed(made, acting(lambda _turn: None))
+    before = engine.lease.worker
+    made.clock.advance(jump_s)
+    engine.lease.renew(engine._running)
+    assert {(row.owner, row.losses) for row in made.flow_rows()} == {(before, 0)}
+    assert len(engine._settler.settle(answers(engine, rows)).ended) == COUNT
+    assert statuses(made) == ["done"] * COUNT
 
 
 # The database is in trouble -------------------------------------------------------------------------------------------

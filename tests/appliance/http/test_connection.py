@@ -130,7 +130,7 @@ def test_a_body_slower_than_the_rate_ends(monkeypatch: pytest.MonkeyPatch):
     begin = time.monotonic()
     with pytest.raises(RequestTimeout):
         SizedBody(peer, 1000).read()
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 10, "at its own rate it would take 20 s"
     stop.set()
     thread.join()
     ours.close()

@@ -133,6 +133,7 @@ def test_a_long_body_is_not_read_to_its_end(database, node, monkeypatch):
     [
         7, True, [], ["x"], "not base64!", "QUJD", base64.b64encode(gzip.compress(b"x" * 5000)).decode(),
         base64.b64encode(PACKED[:-10]).decode(), "http://" + "a" * 3000, "https://a b", "https://ä",
+        "https://user:canary@host/drive", "http://", "http://[::1/", "http://h:99999/",
         {"user-data": "x"}, {"meta_data": []}, {"network_data": "x"}, {"vendor_data": 1}, {"user_data": 7},
     ],
 )  # fmt: skip

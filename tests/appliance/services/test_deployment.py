@@ -225,7 +225,9 @@ def test_what_goes_into_a_drive_excludes_one_of_their_own(appliance, more, value
         ({"deploy_steps": "erase"}, "deploy_steps"),
         ({"deploy_steps": [{"interface": "raid", "step": "magic", "priority": 90}]}, "not support this deploy step"),
         ({"deploy_steps": [ERASE | {"priority": 70}]}, "erase the image"),
-        ({"image": "https://example.com/debian.qcow2"}, "own store"),
+        ({"image": "https://example.com/debian.qcow2"}, "needs a checksum"),
+        ({"image": "file:///etc/shadow", "checksum": "sha256:" + "0" * 64}, "plain http"),
+        ({"image": "debian", "checksum": "sha256:" + "0" * 64}, "fetched from a URL"),
     ],
 )  # fmt: skip
 def test_wishes_that_cannot_be_met_are_refused_before_anything_is_powered(appliance, spec, match):
@@ -260,8 +262,11 @@ def test_hardware_that_is_not_there_is_deployed_with_any_image_and_with_none(app
 
 def test_hardware_that_is_not_there_has_steps_of_its_own(appliance):
     make_fake(appliance)
-    step = {"interface": "raid", "step": "create_configuration", "args": {"create_root_volume": True}}
-    assert check(appliance, Verb.CLEAN, clean_steps=[step])["plan"] == [step]
+    """Nobody reads their arguments, so those are not kept in the work that is begun: there may be secrets in them."""
+    step = {"interface": "raid", "step": "create_configuration", "args": {"raid_config": {"password": "canary"}}}
+    assert check(appliance, Verb.CLEAN, clean_steps=[step])["plan"] == [step | {"args": {}}]
+    with pytest.raises(Invalid, match="no argument 'colour'"):
+        check(appliance, Verb.CLEAN, clean_steps=[step | {"args": {"colour": 1}}])
 
 
 def test_a_clean_by_steps(appliance):
@@ -335,3 +340,29 @@ def test_a_machine_that_is_never_switched_off_refuses_the_step(appliance):
     with pytest.raises(Invalid, match="power_off"):
         check(appliance, Verb.SERVICE, service_steps=[{"step": "power_off"}])
     check(appliance, Verb.SERVICE, service_steps=[{"step": "reboot"}])
+
+
+URL, SIGNED = "https://example.com/debian.qcow2", f"https://example.com/debian.qcow2?sig={CANARY}"
+
+
+def test_an_image_behind_a_url_is_fetched_by_the_work_and_its_address_is_sealed(appliance):
+    kept = check(appliance, image=SIGNED, checksum="sha256:" + "A" * 64, image_format="qcow2", user_data=USER_DATA)
+    assert (kept["image"], kept["image_uuid"]) == (URL, None)
+    assert kept["source"]["checksum"] == ["sha256", "a" * 64]
+    assert hidden(appliance)["source"]["url"] == SIGNED
+    assert CANARY not in str(kept)
+    test_no_table_holds_user_data_in_the_clear(appliance)
+
+
+def test_a_rebuild_that_names_no_image_fetches_the_one_that_never_came(appliance):
+    first = check(appliance, image=SIGNED, checksum="https://example.com/SUMS", image_format="raw")
+    again = check(appliance, verb=Verb.REBUILD)
+    assert again["source"] == first["source"]
+    assert hidden(appliance)["source"]["checksum"] == "https://example.com/SUMS"
+
+
+def test_another_image_forgets_the_address(appliance):
+    check(appliance, image=SIGNED, checksum="sha256:" + "a" * 64)
+    kept = check(appliance, verb=Verb.REBUILD, image="debian")
+    assert "source" not in kept
+    assert "source" not in hidden(appliance)

@@ -39,7 +39,7 @@ def test_a_shutdown_waits_for_nobody_and_begins_nothing():
     later = background.submit(lambda: None)
     start = time.monotonic()
     background.shutdown(wait=False, cancel_futures=True)
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 5
     assert later.cancelled()
     with pytest.raises(Unavailable):
         background.submit(lambda: None)

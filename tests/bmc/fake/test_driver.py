@@ -2,10 +2,11 @@ import dataclasses
 
 import pytest
 
+from bmc.api import HasConsole, HasVirtualMedia
 from bmc.errors import BmcError, Busy, Unreachable, Unsupported
 from bmc.fake.driver import FakeBmc, FakeMachines
 from bmc.types import BmcTarget, BootDevice, BootOverride, PowerAction, PowerState
-from tests.contracts.bmc_contract import BmcContract
+from tests.contracts.bmc_contract import BmcContract, MediaContract
 
 TARGET = BmcTarget(driver="fake", address="fake-1")
 
@@ -14,7 +15,9 @@ def fake(machines=None, **options):
     return FakeBmc(dataclasses.replace(TARGET, options=options), machines or FakeMachines())
 
 
-class TestContract(BmcContract):
+class TestContract(BmcContract, MediaContract):
+    further = (HasConsole, HasVirtualMedia)
+
     @pytest.fixture
     def bmc(self):
         return fake()

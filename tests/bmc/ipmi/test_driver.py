@@ -9,6 +9,7 @@ import time
 import pytest
 from pyghmi.ipmi.private import session as pyghmi_session
 
+from bmc.api import HasConsole, HasInterrupt
 from bmc.breaker import Breaker
 from bmc.errors import BmcError, Busy, Denied, Nonsense, Unreachable, Unsupported
 from bmc.ipmi.driver import IpmiBmc
@@ -17,7 +18,7 @@ from bmc.ipmi.loop import shared_loop
 from bmc.rmcp.message import Code
 from bmc.types import BootDevice, BootOverride, PowerAction, PowerState
 from bmc.virtual.faults import Faults
-from tests.contracts.bmc_contract import BmcContract
+from tests.contracts.bmc_contract import BmcContract, InterruptContract
 from tests.fakes.bmcs import GUID, LAN, SECRET, rig, target_of
 
 STATUS, CONTROL, BOOT_SET, DEVICE_ID = (0x00, 0x01), (0x00, 0x02), (0x00, 0x08), (0x06, 0x01)
@@ -41,12 +42,18 @@ def bmc(one):
     made.close()
 
 
-class TestContract(BmcContract):
+class TestContract(BmcContract, InterruptContract):
+    further = (HasConsole, HasInterrupt)
+
     @pytest.fixture
     def bmc(self, one):
         made = connect(one.target)
         yield made
         made.close()
+
+    @pytest.fixture
+    def interrupts(self, one):
+        return lambda: one.machine.history.count("nmi")
 
 
 def test_it_learns_what_the_bmc_says(bmc):
@@ -116,11 +123,11 @@ def test_an_operator_may_log_in(one):
 
 def test_nobody_there_fails_at_the_deadline_and_then_at_once(one):
     dead = connect(dataclasses.replace(one.target, address="127.0.0.99"), threshold=1)
-    for least, most in ((0.4, 1.5), (0.0, 0.2)):
+    for deadline_s, least in ((0.5, 0.4), (30, 0.0)):
         started = time.monotonic()
         with pytest.raises(Unreachable):
-            dead.power_state(deadline_s=0.5)
-        assert least <= time.monotonic() - started < most
+            dead.power_state(deadline_s=deadline_s)
+        assert least <= time.monotonic() - started < 10
     dead.close()
 
 
@@ -137,7 +144,7 @@ def test_a_bmc_that_stops_answering_fails_at_the_deadline(one, bmc):
     started = time.monotonic()
     with pytest.raises(Unreachable):
         bmc.power_state(deadline_s=0.5)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 5
     one.bmc.set_faults(Faults())
     assert bmc.power_state() is PowerState.OFF
 
@@ -146,12 +153,11 @@ def test_a_bmc_that_hangs_in_the_log_in_holds_up_no_other(one):
     """pyghmi's own session would wait here on the thread that serves all BMCs."""
     with rig(faults=Faults(hangs=frozenset({SET_PRIVILEGE}))) as deaf, rig() as well:
         hung, fine = connect(deaf.target), connect(well.target)
-        waiting = hung.power_state_later(deadline_s=1.5)
-        started = time.monotonic()
-        for _ in range(20):
+        waiting = hung.power_state_later(deadline_s=2.5)
+        for _ in range(5):
             fine.power_state()
-        assert time.monotonic() - started < 1.0
-        assert isinstance(waiting.exception(5), Unreachable)
+        assert not waiting.done()
+        assert isinstance(waiting.exception(20), Unreachable)
         hung.close()
         fine.close()
 
@@ -329,7 +335,7 @@ def test_a_closed_connection_says_so(bmc):
         bmc.power_state()
 
 
-def gone(console, seconds=3.0):
+def gone(console, seconds=20.0):
     end = time.monotonic() + seconds
     while console.is_open and time.monotonic() < end:
         threading.Event().wait(0.01)
@@ -371,7 +377,7 @@ def test_an_idle_session_is_kept_open(one, monkeypatch):
     monkeypatch.setattr(channel, "IDLE_SLACK_S", 0.05)
     bmc = connect(one.target)
     bmc.power_state()
-    end = time.monotonic() + 3
+    end = time.monotonic() + 20
     while one.bmc.executed.count(DEVICE_ID) < 2 and time.monotonic() < end:
         threading.Event().wait(0.01)
     assert one.bmc.executed.count(DEVICE_ID) >= 2

@@ -63,7 +63,7 @@ def run(scenario, **options):
     asyncio.run(main())
 
 
-async def until(condition, seconds=3.0):
+async def until(condition, seconds=20.0):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"

@@ -89,6 +89,21 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_image_name'), ['name'], unique=False)
         batch_op.create_index(batch_op.f('ix_image_owner'), ['owner'], unique=False)
 
+    op.create_table('image_source',
+    sa.Column('key', sa.String(length=64), nullable=False),
+    sa.Column('image_uuid', sa.String(length=36), nullable=False),
+    sa.Column('address', sa.Text(), nullable=False),
+    sa.Column('flow_uuid', sa.String(length=36), nullable=False),
+    sa.Column('done_bytes', sa.BigInteger(), nullable=False),
+    sa.Column('total_bytes', sa.BigInteger(), nullable=True),
+    sa.Column('begun_at', sa.BigInteger(), nullable=True),
+    sa.Column('used_at', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('key', name=op.f('pk_image_source')),
+    sa.UniqueConstraint('image_uuid', name=op.f('uq_image_source_image_uuid'))
+    )
+    with op.batch_alter_table('image_source', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_image_source_flow_uuid'), ['flow_uuid'], unique=False)
+
     op.create_table('image_task',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('uuid', sa.String(length=36), nullable=False),
@@ -986,6 +1001,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_image_task_expires_at'))
 
     op.drop_table('image_task')
+    with op.batch_alter_table('image_source', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_image_source_flow_uuid'))
+
+    op.drop_table('image_source')
     with op.batch_alter_table('image', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_image_owner'))
         batch_op.drop_index(batch_op.f('ix_image_name'))

@@ -217,7 +217,8 @@ def test_bytes_are_fetched(admin, appliance):
     fetching(appliance, DATA)
     uuid = admin.create(disk_format="iso")
     good = {"os_hash_algo": "sha512", "os_hash_value": SUMS["sha512"]}
-    answer = importing(admin, uuid, "web-download", uri="https://example.org/x?signature=canary", validation_data=good)
+    address = "https://canary:canary@example.org/x?signature=canary"
+    answer = importing(admin, uuid, "web-download", uri=address, validation_data=good)
     assert answer.status_code == 202
     appliance.settle()
     assert admin.show(uuid)["status"] == "active"

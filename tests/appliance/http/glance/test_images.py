@@ -260,3 +260,15 @@ def test_tags(blue):
     assert blue.show(uuid)["tags"] == ["t1"]
     assert blue("DELETE", f"/v2/images/{uuid}/tags/t1").status_code == 204
     assert blue("DELETE", f"/v2/images/{uuid}/tags/t1").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"name": "a", "name": "b"}', "twice"), (b'{"a":' * 30 + b"1" + b"}" * 30, "deep"), (b'{"name": ', "JSON"),
+        (b"", "Body expected"), (b"[]", "object"),
+    ],
+)  # fmt: skip
+def test_a_body_that_is_no_plain_object_is_refused(blue, body, said):
+    answer = blue("POST", "/v2/images", data=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, said in answer.json["message"]) == (400, True)

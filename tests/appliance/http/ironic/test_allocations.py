@@ -92,7 +92,7 @@ def test_a_node_in_use_is_not_given_back(ironic, database):
     made = make(ironic)
     things.change(database, node, provision_state="active")
     answer = ironic.delete(f"/v1/allocations/{made['uuid']}")
-    assert answer.status_code == 400
+    assert answer.status_code == 409
     assert "maintenance mode is off" in fault(answer)["faultstring"]
 
 

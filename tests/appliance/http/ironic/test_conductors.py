@@ -3,9 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from appliance.domain.access import Role
+from appliance.http.ironic.node_fields import HOST
+from appliance.models import flow
 from appliance.models.flow import Worker
+from appliance.models.node import Node
 from tests.fakes import ironic_things as things
 from tests.fakes.rack import NOW
 
@@ -59,3 +63,26 @@ def test_both_are_the_systems(appliance, client_for):
     client = client_for(appliance.project_token(Role.ADMIN)[0])
     assert client.get("/v1/conductors").status_code == 403
     assert client.get("/v1/shards").status_code == 403
+
+
+def test_a_node_names_the_host_that_works_on_it(ironic, database, hosts):
+    """With several appliances on one database, any of them tells whose work it is."""
+    for name in ("here", "there", "rests"):
+        things.node(database, name=name)
+    with database.write() as session:
+        session.add(Worker(id="own", host=HOST, started_at=NOW, expires_at=NOW + timedelta(seconds=30)))
+        for name, owner in (("here", "own"), ("there", "w1")):
+            node = session.scalars(select(Node).where(Node.name == name)).one()
+            work = flow.enqueue(session, kind="clean", node_id=node.id, data={}, now=NOW)
+            work.owner = owner
+    shown = {
+        one["name"]: (one["conductor"], one["reservation"])
+        for one in ironic.get("/v1/nodes?fields=name,conductor,reservation").get_json()["nodes"]
+    }
+    assert shown == {"here": (HOST, HOST), "there": ("a", "a"), "rests": (HOST, None)}
+    for host, expected in ((HOST, {"here", "rests"}), ("a", {"there"}), ("b", set())):
+        listed = ironic.get(f"/v1/nodes?conductor={host}").get_json()["nodes"]
+        assert {one["name"] for one in listed} == expected
+    refused = ironic.put("/v1/nodes/there/states/provision", {"target": "provide"})
+    assert refused.status_code == 409
+    assert "is locked by host a, " in refused.get_data(as_text=True)

@@ -50,3 +50,5 @@ def test_driver_properties_name_what_driver_info_takes(ironic):
     for name in ("ipmi", "redfish"):
         assert f"{name}_address" in ironic.get(f"/v1/drivers/{name}/properties").get_json()
     assert ironic.get("/v1/drivers/fake-hardware/properties").get_json() == {}
+    further = set(ironic.get("/v1/drivers/redfish/properties").get_json())
+    assert further >= {"redfish_system_id", "redfish_verify_ca", "redfish_fingerprint", "redfish_port"}

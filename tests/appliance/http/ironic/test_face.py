@@ -4,6 +4,7 @@ import pytest
 
 from appliance.http.ironic import face
 from appliance.http.ironic.versions import MAXIMUM
+from tests.fakes import ironic_things as things
 from tests.fakes.ironic_client import fault
 
 RANGE = {
@@ -78,3 +79,86 @@ def test_every_route_but_the_roots_asks_for_a_token(app, strangers):
             assert answer.status_code == (200 if is_root else 401), (method, rule.rule)
             if not is_root:
                 assert answer.headers["WWW-Authenticate"].startswith("Keystone uri=")
+
+
+def test_each_refusal_says_which_version_was_spoken(ironic):
+    for answer in (ironic.get("/v1/colours"), ironic.post("/v1"), ironic.get("/v1/nodes/absent")):
+        assert answer.headers.getlist("X-OpenStack-Ironic-API-Version") == [f"1.{MAXIMUM}"]
+
+
+def test_what_came_later_is_refused_in_the_usual_shape(ironic):
+    for path, version in (("nodes?owner=x", "1.49"), ("nodes?sort_key=owner", "1.49"), ("nodes/n1/traits", "1.36")):
+        answer = ironic.get(f"/v1/{path}", version=version)
+        assert answer.status_code == 406
+        assert fault(answer)["faultcode"] == "Client"
+
+
+def test_an_empty_answer_has_no_type_of_content(ironic, database):
+    things.node(database)
+    for answer, status in (
+        (ironic.put("/v1/nodes/n1/maintenance"), 202), (ironic.put("/v1/nodes/n1/traits/CUSTOM_A"), 204),
+        (ironic.delete("/v1/nodes/n1"), 204),
+    ):  # fmt: skip
+        assert (answer.status_code, answer.data) == (status, b"")
+        assert "Content-Type" not in answer.headers
+
+
+ABSENT = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123"
+STEP = {"interface": "deploy", "step": "erase_devices_metadata"}
+
+
+def test_the_field_s_statuses(ironic, database):
+    """What a real Ironic answers to each: the differences that clients would notice."""
+    things.node(database)
+    table = [
+        *(("GET", f"/v1/{kind}/x", None, 400) for kind in ("chassis", "volume/targets", "inspection_rules")),
+        *(("GET", f"/v1/{kind}/{ABSENT}", None, 404) for kind in ("chassis", "volume/targets", "inspection_rules")),
+        *(("GET", f"/v1/{kind}?marker=x", None, 400) for kind in ("chassis", "ports", "allocations", "nodes")),
+        ("GET", "/v1/portgroups/a b", None, 400), ("GET", "/v1/allocations/a b", None, 400),
+        ("GET", "/v1/nodes/n1?limit=1", None, 400), ("GET", "/v1/nodes/n1?fields=uuid", None, 200),
+        ("GET", "/v1/nodes/n1/states?fields=uuid", None, 400), ("GET", f"/v1/nodes?chassis_uuid={ABSENT}", None, 404),
+        ("PUT", "/v1/nodes/n1/states/power", {"target": "power on", "x": 1}, 400),
+        ("PUT", "/v1/nodes/n1/maintenance", {"x": 1}, 400),
+        ("PUT", "/v1/nodes/n1/management/boot_device", {"boot_device": "pxe", "x": 1}, 400),
+        ("PUT", "/v1/nodes/n1/states/raid", {"logical_disks": []}, 400),
+        ("PUT", "/v1/nodes/n1/states/raid", {"logical_disks": [{"size_gb": "x", "raid_level": "1"}]}, 400),
+        ("PUT", "/v1/nodes/n1/states/raid", {"logical_disks": [{"size_gb": 1, "raid_level": "99"}]}, 400),
+        ("PUT", "/v1/nodes/n1/states/raid", {"logical_disks": [{"size_gb": 1, "raid_level": "1", "x": 1}]}, 400),
+        ("PUT", "/v1/nodes/n1/states/raid", {"logical_disks": [{"size_gb": "MAX", "raid_level": "5+0"}]}, 204),
+        ("PUT", "/v1/nodes/n1/states/provision", {"target": "active", "configdrive": []}, 400),
+        ("PUT", "/v1/nodes/n1/states/provision", {"target": "active", "deploy_steps": {}}, 400),
+        ("PUT", "/v1/nodes/n1/states/provision", {"target": "active", "deploy_steps": [STEP]}, 400),
+    ]  # fmt: skip
+    for method, path, body, status in table:
+        answer = ironic(method, path, body)
+        assert answer.status_code == status, (method, path, body, answer.get_data(as_text=True))
+    assert ironic.get("/v1/nodes?detail=True", version="1.42").status_code == 400
+    old = ironic.post("/v1/nodes", {"driver": "fake-hardware", "name": "N2"}, version="1.9")
+    assert old.status_code == 400
+    made = ironic.post("/v1/nodes", {"driver": "fake-hardware", "name": "history", "resource_class": "", "owner": ""})
+    assert made.status_code == 201
+    assert (made.get_json()["resource_class"], made.get_json()["owner"]) == (None, None)
+
+
+def test_volumes_of_a_node_that_nobody_uses_go_whatever_its_power(ironic, database):
+    node = things.node(database, provision_state="enroll", power_state=None)
+    body = {"node_uuid": node, "type": "ip", "connector_id": "c"}
+    made = ironic.post("/v1/volume/connectors", body).get_json()
+    assert ironic.delete(f"/v1/volume/connectors/{made['uuid']}").status_code == 204
+
+
+def test_clean_steps_have_no_priority(ironic, database):
+    things.node(database, provision_state="manageable")
+    body = {"target": "clean", "clean_steps": [{**STEP, "priority": 5}]}
+    answer = ironic.put("/v1/nodes/n1/states/provision", body)
+    assert answer.status_code == 400
+    assert "priority" in fault(answer)["faultstring"]
+
+
+def test_an_inspection_is_not_written_over(ironic, database):
+    things.node(database, provision_state="inspecting")
+    patch = [{"op": "replace", "path": "/extra", "value": {"a": 1}}]
+    answer = ironic.patch("/v1/nodes/n1", patch)
+    assert answer.status_code == 409
+    assert 'while it is in state "inspecting"' in fault(answer)["faultstring"]
+    assert ironic.patch("/v1/nodes/n1", patch, version="1.38").status_code == 200

@@ -107,8 +107,28 @@ def test_a_verb_out_of_place_on_a_node_that_is_worked_on_names_the_holder(ironic
         session.scalars(select(Flow)).one().owner = "w1"
     refused = provision(ironic, "provide")
     assert refused.status_code == 409
-    assert "is locked by host" in words(refused)
-    assert "verify" in words(refused)
+    assert f"Node {node['uuid']} is locked by host" in words(refused)
+    assert "please retry after the current operation is completed. (it is held by fake-verify)" in words(refused)
+
+
+def test_a_node_that_is_held_is_locked_in_the_words_that_clients_wait_for(ironic, appliance, node):
+    """The host that is named is that of the engine which works on it, as in `reservation`."""
+    from appliance.models.flow import Flow, Worker
+
+    provision(ironic, "manage")
+    with appliance.database.write() as session:
+        session.add(Worker(id="w1", host="rack-7", started_at=appliance.now, expires_at=appliance.now))
+        session.scalars(select(Flow)).one().owner = "w1"
+    assert ironic.get("/v1/nodes/n1").get_json()["reservation"] == "rack-7"
+    for refused in (
+        ironic.put("/v1/nodes/n1/states/power", {"target": "power on"}),
+        ironic.put("/v1/nodes/n1/management/boot_device", {"boot_device": "pxe"}),
+        provision(ironic, "provide"),
+    ):
+        assert refused.status_code == 409
+        text = f"Node {node['uuid']} is locked by host rack-7, please retry after the current operation is completed."
+        assert words(refused).startswith(text)
+        assert "is held by fake-verify" in words(refused)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +235,6 @@ def test_raid_is_wished_of_pretended_hardware_alone(ironic, node, real):
         (("GET", "states/console", None), "get_console"),
         (("PUT", "states/console", {"enabled": True}), "start_console"),
         (("PUT", "states/secure_boot", {"target": True}), "set_secure_boot_state"),
-        (("PUT", "management/inject_nmi", {}), "inject_nmi"),
         (("GET", "management/indicators", None), "get_supported_indicators"),
         (("GET", "management/indicators/led@chassis", None), "get_indicator_state"),
         (("PUT", "management/indicators/led@chassis", {"state": "ON"}), "set_indicator_state"),
@@ -226,7 +245,7 @@ def test_raid_is_wished_of_pretended_hardware_alone(ironic, node, real):
         (("POST", "vendor_passthru/x", {}), "vendor_passthru"),
     ],
 )
-def test_what_no_driver_can_do_is_refused_and_never_taken(ironic, real, request_, words_):
+def test_what_the_driver_cannot_do_is_refused_and_never_taken(ironic, real, request_, words_):
     method, path, body = request_
     answer = ironic(method, f"/v1/nodes/m1/{path}", body)
     assert answer.status_code == 400, answer.get_data(as_text=True)
@@ -241,7 +260,7 @@ def test_what_no_driver_can_do_is_refused_and_never_taken(ironic, real, request_
 def test_what_came_later_is_not_there_before(ironic, node, path, since):
     method = "PUT" if path.endswith("nmi") else "GET"
     answer = ironic(method, f"/v1/nodes/{node['uuid']}/{path}", version=f"1.{since - 1}")
-    assert answer.status_code == 404
+    assert answer.status_code == (406 if path == "traits" else 404)
     there = ironic(method, f"/v1/nodes/{node['uuid']}/{path}", version=f"1.{since}")
     assert "The resource could not be found" not in there.get_data(as_text=True)
 
@@ -364,6 +383,7 @@ def test_validation_says_what_stands_in_the_way(ironic, node, real):
     ironic.patch("/v1/nodes/m1", [
         {"op": "add", "path": "/driver_info", "value": IPMI},
         {"op": "add", "path": "/instance_info/image_source", "value": "http://h/x"},
+        {"op": "add", "path": "/instance_info/image_checksum", "value": "0" * 64},
     ])  # fmt: skip
     found = ironic.get(f"/v1/nodes/validate?node={real['uuid']}").get_json()
     assert {kind for kind, verdict in found.items() if not verdict["result"]} == {"bios", "console", "firmware", "raid"}

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from appliance.http.ironic import pages
 from appliance.http.ironic.errors import BadRequest
-from appliance.http.ironic.versions import MAXIMUM, NotAcceptable
+from appliance.http.ironic.versions import MAXIMUM
 
 SORTABLE = frozenset({"name"})
 
@@ -36,7 +36,7 @@ def test_what_is_refused(arguments):
 
 def test_detail_came_with_1_43():
     assert parse(detail="True").detail is True
-    with pytest.raises(NotAcceptable):
+    with pytest.raises(BadRequest):
         parse(42, detail="true")
 
 
@@ -46,8 +46,18 @@ def test_any_query_is_a_page_in_bounds_or_refused(arguments):
         assert 1 <= pages.parse(arguments, MAXIMUM, sortable=SORTABLE).limit <= 1000
 
 
+OLD = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123"
+
+
+def test_a_marker_is_a_uuid_where_things_have_one():
+    assert parse(marker=OLD).marker == OLD
+    with pytest.raises(BadRequest, match="marker"):
+        parse(marker="x")
+    assert pages.parse({"marker": "host"}, MAXIMUM, sortable=SORTABLE, by_uuid=False).marker == "host"
+
+
 def test_a_full_page_names_the_next_one_with_all_that_was_asked():
-    asked = {"limit": "1", "fields": "uuid,name", "marker": "old", "owner": "a&b"}
+    asked = {"limit": "1", "fields": "uuid,name", "marker": OLD, "owner": "a&b"}
     page = pages.parse(asked, MAXIMUM, sortable=SORTABLE)
     body = pages.collection("nodes", [{}], page, url="https://h/v1/nodes", arguments=asked, last="u1")
     assert body["next"] == "https://h/v1/nodes?fields=uuid,name&owner=a%26b&limit=1&marker=u1"

@@ -20,16 +20,16 @@ from appliance.http.ironic.versions import HEADER, MAXIMUM, NotAcceptable, negot
         ({"OpenStack-API-Version": "baremetal 1.50"}, 50),
         ({"OpenStack-API-Version": "compute 2.1, baremetal latest"}, MAXIMUM),
         ({"OpenStack-API-Version": "compute 2.1"}, 1),
-        ({HEADER: "1.20", "OpenStack-API-Version": "baremetal 1.50"}, 20),
+        ({HEADER: "1.20", "OpenStack-API-Version": "baremetal 1.50"}, 50),
+        ({HEADER: "1.20", "OpenStack-API-Version": "compute 2.1"}, 20),
+        ({HEADER: ""}, 1),
     ],
 )
 def test_what_a_request_speaks(headers, minor):
     assert negotiate(headers) == minor
 
 
-@pytest.mark.parametrize(
-    "asked", ["", "1", "1.0", f"1.{MAXIMUM + 1}", "2.1", "0.5", "x", "1.-1", "1.1.1", "1.٣", "1e1"]
-)
+@pytest.mark.parametrize("asked", ["1", "1.0", f"1.{MAXIMUM + 1}", "2.1", "0.5", "x", "1.-1", "1.1.1", "1.٣", "1e1"])
 def test_what_there_is_not_is_not_acceptable(asked):
     with pytest.raises(NotAcceptable):
         negotiate({HEADER: asked})

@@ -258,3 +258,18 @@ def test_nothing_is_hashed_for_who_may_not_make_one(cloud, bob, monkeypatch):
     assert make(cloud, bob, bound, name="second")[0] == 403
     assert make(cloud, bob, unscoped)[0] == 400
     assert cloud.call("POST", f"users/{bob['id']}/application_credentials", {}, token="rwt_x")[0] == 401
+
+
+def test_access_rules_are_not_talked_round(cloud, bob):
+    rules = [{"service": "identity", "method": "GET", "path": "/v3/auth/**"}]
+    token = token_of(cloud, make(cloud, bob, access_rules=rules)[1]["application_credential"])
+    user = bob["id"]
+    for path in (f"/identity/v3/users/{user}", f"//identity/v3/users/{user}", f"/identity//v3/users/{user}",
+                 f"/identity/v3/auth/../users/{user}", f"/identity/v3/auth/%2e%2e/users/{user}",
+                 f"/identity/v3/auth%2f..%2fusers/{user}", f"/identity/v3/users/{user}?/v3/auth/projects",
+                 f"/Identity/v3/users/{user}", "/v1/nodes", "/baremetal/v1/nodes", "/image/v2/images"):  # fmt: skip
+        for more in ({}, {"X-HTTP-Method-Override": "GET"}, {"X-Original-URL": "/identity/v3/auth/projects"}):
+            answer = cloud.client.get(path, headers={"X-Auth-Token": token, **more}, follow_redirects=True)
+            assert answer.status_code in (403, 404), path
+    again = cloud.ask_token(["token"], token={"id": token})
+    assert cloud.call("GET", f"users/{user}", token=again.headers["X-Subject-Token"])[0] == 403

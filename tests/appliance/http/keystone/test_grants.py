@@ -91,6 +91,11 @@ def test_assignments_as_they_work_out(cloud, stage):
     )
     assert "prior_role" in by_name["reader"]
     assert len(assigned(cloud, f"scope.project.id={low}&effective")) == 2
+    assert len(assigned(cloud, f"user.id={user}&effective&scope.OS-INHERIT:inherited_to=projects")) == 2
+    assert assigned(cloud, f"user.id={user}&effective&scope.OS-INHERIT:inherited_to=none") == []
+    assert len(assigned(cloud, f"role.id={cloud.role('reader')}&user.id={user}&effective")) == 1
+    assert assigned(cloud, f"user.id={user}&effective&scope.system=all") == []
+    assert assigned(cloud, f"user.id={user}&effective&scope.domain.id=default") == []
     assert assigned(cloud, f"scope.project.id={top}&effective") == []
     assert len(assigned(cloud, f"scope.project.id={top}&effective&include_subtree")) == 2
 

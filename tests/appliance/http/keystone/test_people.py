@@ -284,3 +284,13 @@ def test_clouds_yaml_follows_whoever_changes_the_password(cloud):
     for one, kept in ((namesake, first), (user, second)):
         assert cloud.call("PATCH", f"users/{one['id']}", {"user": {"password": second}})[0] == 200
         assert {login.password for login in clouds.logins(state)} == {kept}
+
+
+def test_further_attributes_are_bounded_however_slowly_they_come(cloud):
+    user = cloud.user("bob")
+    path = f"users/{user['id']}"
+    assert cloud.call("PATCH", path, {"user": {f"a{n}": n for n in range(60)}})[0] == 200
+    assert cloud.call("PATCH", path, {"user": {f"b{n}": n for n in range(60)}})[0] == 400
+    assert cloud.call("PATCH", path, {"user": {"a1": "x" * 70_000}})[0] == 400
+    assert cloud.call("PATCH", path, {"user": {f"a{n}": None for n in range(60)}})[0] == 200
+    assert cloud.call("PATCH", path, {"user": {f"b{n}": n for n in range(60)}})[0] == 200

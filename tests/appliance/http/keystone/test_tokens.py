@@ -75,6 +75,13 @@ def test_without_a_scope_the_default_project_is_taken_when_a_role_is_held_there(
     other = cloud.make("project", name="other")
     cloud.call("PATCH", f"users/{bob['id']}", {"user": {"default_project_id": other["id"]}})
     assert "project" not in cloud.ask_token(["password"], password=by_name(bob)).get_json()["token"]
+    domain = cloud.make("domain", name="acme")
+    abroad = cloud.make("project", name="abroad", domain_id=domain["id"])
+    cloud.give(f"projects/{abroad['id']}", bob, "member")
+    cloud.call("PATCH", f"users/{bob['id']}", {"user": {"default_project_id": abroad["id"]}})
+    assert "project" in cloud.ask_token(["password"], password=by_name(bob)).get_json()["token"]
+    cloud.call("PATCH", f"domains/{domain['id']}", {"domain": {"enabled": False}})
+    assert "project" not in cloud.ask_token(["password"], password=by_name(bob)).get_json()["token"]
 
 
 @pytest.mark.parametrize(

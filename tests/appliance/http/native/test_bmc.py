@@ -5,6 +5,7 @@ import pytest
 from appliance.http.native import bmc as face
 from appliance.models import flow
 from appliance.services import nodes
+from bmc.fake.driver import FakeBmc
 from tests.fakes.rack import NOW
 
 NODE = {"name": "n1", "driver": "fake", "macs": ["52:54:00:77:00:01"]}
@@ -85,3 +86,19 @@ def test_slow_bmcs_do_not_take_every_thread(operators, appliance, monkeypatch):
     crowded.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {appliance.token()}"
     assert crowded.get("/v1/nodes/n1/power").status_code == 503
     assert crowded.get("/v1/nodes/n1").status_code == 200
+
+
+def test_a_machine_is_interrupted_where_the_driver_can(operators, appliance, monkeypatch):
+    operators.post("/v1/nodes", json=NODE)
+    answer = operators.put("/v1/nodes/n1/nmi", json={})
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (501, "bmc-unsupported")
+    done = []
+    monkeypatch.setattr(FakeBmc, "interrupt", lambda _self: done.append("nmi"), raising=False)
+    assert operators.put("/v1/nodes/n1/nmi", json={}).status_code == 204
+    assert operators.put("/v1/nodes/n1/nmi", json={"delay": 1}).status_code == 400
+    assert done == ["nmi"]
+    told = [one["message"] for one in operators.get("/v1/events").get_json()["items"]]
+    assert "NMI injected" in told
+    with appliance.database.write() as session:
+        flow.enqueue(session, kind="deploy", node_id=nodes.fetch(session, "n1").id, data={}, now=NOW)
+    assert operators.put("/v1/nodes/n1/nmi", json={}).status_code == 409

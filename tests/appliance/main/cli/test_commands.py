@@ -279,6 +279,13 @@ def test_deploy_shows_progress_in_a_pipe(api: FakeApi, pipe: Callable, tmp_path:
     assert "\x1b" not in ended.err
 
 
+def test_a_deploy_of_an_image_behind_a_url(api: FakeApi, run: Callable) -> None:
+    api.add_node("n1", "available")
+    url, checksum = "https://example.com/debian.qcow2", "sha256:" + "a" * 64
+    assert run("node", "deploy", "n1", "--image", url, "--checksum", checksum).code == 0
+    assert asked(api, "POST") == [("/v1/nodes/n1/deploy", {"image": url, "checksum": checksum, "boot": "auto"})]
+
+
 def test_deploy_shows_a_live_line_on_a_terminal(api: FakeApi, terminal: Callable) -> None:
     api.add_node("n1", "available")
     api.images["debian-12"] = {"name": "debian-12"}
@@ -432,6 +439,12 @@ def test_what_the_machine_says(api: FakeApi, run: Callable, part: str) -> None:
     assert ended.code == 0
     assert ended.out
     assert "\x1b" not in ended.out
+
+
+def test_an_nmi_is_asked_for_each_machine(api: FakeApi, run: Callable) -> None:
+    for name in ("n1", "n2"):
+        api.add_node(name)
+    assert run("node", "nmi", "n1", "n2", "n1").out.count("NMI injected") == 2
 
 
 # -- stories

@@ -2,6 +2,8 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from appliance.services.identity import (
     grants,
     passwords,
     proving,
+    sign_in,
     users,
 )
 from tests.fakes.rack import vault
@@ -134,6 +137,19 @@ def test_logout_revokes_this_token_only(database: Database):
     assert who(database, two)
 
 
+def test_logging_out_ends_what_was_made_of_the_session(database: Database):
+    here = tokens(database)
+    session_token, other = login(database).token, login(database).token
+    made = sign_in.authenticate(here, [proving.ByToken(text=session_token)], sign_in.Wanted(kind="system")).text
+    made_of_that = sign_in.authenticate(here, [proving.ByToken(text=made)], sign_in.Wanted(kind="unscoped")).text
+    with database.write() as session:
+        here.end_session(session, here.read(session_token))
+    for text_of_one in (session_token, made, made_of_that):
+        with pytest.raises(TokenRefused):
+            who(database, text_of_one)
+    assert who(database, other)
+
+
 class TestLockout:
     def fail(self, database: Database, times: int, now: datetime = NOW) -> None:
         for _ in range(times):
@@ -149,6 +165,21 @@ class TestLockout:
         assert login(database, now=NOW + timedelta(minutes=30))
         with database.read() as session:
             assert session.scalars(select(Event.kind)).all() == ["identity.locked"]
+
+    def test_guesses_at_the_same_time_are_counted_one_by_one(self, database: Database, monkeypatch: pytest.MonkeyPatch):
+        real, ready = proving._count_failure, threading.Barrier(2)
+
+        def both_have_looked(*arguments):
+            with suppress(threading.BrokenBarrierError):  # when they take turns, nobody else comes
+                ready.wait(0.2)
+            real(*arguments)
+
+        self.fail(database, 3)
+        monkeypatch.setattr(proving, "_count_failure", both_have_looked)
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda _: self.fail(database, 1), range(2)))
+        with pytest.raises(LoginRefused):
+            login(database)
 
     def test_success_starts_the_count_anew(self, database: Database):
         self.fail(database, 4)
