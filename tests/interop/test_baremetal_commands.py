@@ -463,6 +463,21 @@ def test_runbook(typed: Terminal, name: str):
     typed.does(f"openstack baremetal runbook delete {runbook}")
 
 
+def test_runbook_with_traits(typed: Terminal, fake, name: str):
+    typed.does(f"openstack baremetal runbook create --name {name} --description wipe --steps {RUNBOOK}")
+    typed.does(f"openstack baremetal runbook trait add {name} CUSTOM_WIPE CUSTOM_B")
+    typed.does(f"openstack baremetal runbook trait remove {name} CUSTOM_B")
+    assert typed.shows(f"openstack baremetal runbook trait list {name}") == [{"traits": "CUSTOM_WIPE"}]
+    assert typed.shows(f"openstack baremetal runbook show {name}")["description"] == "wipe"
+    typed.does(f"openstack baremetal node manage {name} --wait 30")
+    refused = typed(f"openstack baremetal node clean {name} --runbook {name}")
+    assert "does not have any of the runbook's traits ['CUSTOM_WIPE']" in refused.err
+    typed.does(f"openstack baremetal node add trait {name} CUSTOM_WIPE")
+    typed.does(f"openstack baremetal node clean {name} --runbook {name} --wait 30")
+    assert state(typed, name) == "manageable"
+    typed.does(f"openstack baremetal runbook delete {name}")
+
+
 def test_inspection_rule(typed: Terminal):
     made = typed.shows(
         "openstack baremetal inspection rule create --description Big "
