@@ -81,4 +81,4 @@ def _taken(cause: IntegrityError, wish: NewNode, uuid: str) -> Conflict:
         return node_rules.instance_taken(wish.details.instance_uuid, uuid)
     if "uuid" in said:
         return Conflict(f"A node with UUID {uuid} already exists.")
-    return Conflict(f"A node with name {wish.name} already exists.")
+    return Conflict(f"A node with name {wish.name} already exists.", next_step="choose another name")
