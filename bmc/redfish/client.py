@@ -38,7 +38,8 @@ class RedfishClient:
     """Calls may come from any thread. The first one logs in; `close` logs out.
 
     options of the target: `verify_ca` (true: by the system's authorities; false: not at all) and `fingerprint`
-    (SHA-256 of the certificate, hexadecimal), which stands for both.
+    (SHA-256 of the certificate, hexadecimal), which stands for both. `auth_type`: `auto` (a session, and the password
+    with each request where there is none), `session` or `basic` (only the one).
     """
 
     def __init__(self, target: BmcTarget, *, breaker: Breaker) -> None:
@@ -48,7 +49,8 @@ class RedfishClient:
         self._deadline = 0.0
         self._token: str | None = None
         self._session: str | None = None
-        self._basic_until = -math.inf
+        self._way = target.options.get("auth_type")
+        self._basic_until = math.inf if self._way == "basic" else -math.inf
         self._is_closed = False
         self._pool = urllib3.HTTPSConnectionPool(target.address, target.udp_port, maxsize=1, **_trust(target))
 
@@ -164,12 +166,11 @@ class RedfishClient:
             return
         wish = {"UserName": self._target.username, "Password": self._target.password}
         answer = self._send("POST", SESSIONS, wish)
-        if answer.status in {404, 405, 501} or (answer.status == 401 and not self._has_sessions()):
-            self._basic_until = math.inf  # sessions are required, but small services leave them out
+        if self._way != "session" and (basic_s := self._without_session_s(answer)) is not None:
+            self._basic_until = time.monotonic() + basic_s
             return
         if answers.is_full(answer):
-            self._basic_until = time.monotonic() + BASIC_S
-            return
+            raise Busy("The BMC has no free session.")
         if answer.status in {400, 401, 403}:  # 400: what some services say of a wrong password
             raise Denied
         answers.read(answer, "the session")
@@ -177,6 +178,12 @@ class RedfishClient:
         if not self._token:
             raise Nonsense("The BMC opened a session and gave no token.")
         self._session = self._own(answer)
+
+    def _without_session_s(self, answer: Answer) -> float | None:
+        """For how long the password has to do, after this answer to a log-in; None when it is not about sessions."""
+        if answer.status in {404, 405, 501} or (answer.status == 401 and not self._has_sessions()):
+            return math.inf  # sessions are required, but small services leave them out
+        return BASIC_S if answers.is_full(answer) else None
 
     def _has_sessions(self) -> bool:
         """What the root says, which all show to everybody; some refuse strangers before they look further."""

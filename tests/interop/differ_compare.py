@@ -16,7 +16,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?")
 _REQUEST = re.compile(r"req-[0-9a-f<>uid-]+")
 _HEADERS = (
-    "content-type", "location", "openstack-request-id", "vary", "x-openstack-ironic-api-maximum-version",
+    "content-type", "location", "openstack-request-id", "x-openstack-ironic-api-maximum-version",
     "x-openstack-ironic-api-minimum-version", "x-openstack-ironic-api-version", "x-openstack-request-id",
 )  # fmt: skip
 _ALWAYS = _HEADERS[2:]

@@ -24,12 +24,16 @@ _ONLY: Mapping[str, frozenset[str]] = {
     "ipmi_protocol_version": frozenset({"2.0"}),
     "ipmi_priv_level": frozenset({"ADMINISTRATOR"}),
     "ipmi_bridging": frozenset({"no"}),
+    "redfish_auth_type": frozenset({"auto", "basic", "session"}),
 }
 """Options whose other values ask for what the driver cannot do."""
 
 _RENAMED: Mapping[str, Mapping[str, str]] = {
-    "redfish": {"redfish_system_id": "system", "redfish_verify_ca": "verify_ca", "redfish_fingerprint": "fingerprint"}
-}
+    "redfish": {
+        "redfish_system_id": "system", "redfish_verify_ca": "verify_ca", "redfish_fingerprint": "fingerprint",
+        "redfish_auth_type": "auth_type",
+    }
+}  # fmt: skip
 """Options that are ours under another name: by driver, the clients' name -> ours."""
 
 _URL = re.compile(r"https://([^/@:\[\]]{1,64}|\[[0-9a-fA-F:.]{2,45}\])(:[0-9]{1,5})?/?\Z")

@@ -28,6 +28,7 @@ _REDFISH: Mapping[str, str] = {
     "redfish_address": "https://ADDRESS[:PORT] of the Redfish service. Required.",
     "redfish_system_id": "Path of the ComputerSystem, such as /redfish/v1/Systems/1. Required where there are several.",
     "redfish_verify_ca": "Whether the system's authorities must vouch for the certificate; true unless said. Optional.",
+    "redfish_auth_type": "How to log in: auto, session or basic; auto unless said. Optional.",
     "redfish_fingerprint": "SHA-256 of the certificate, hexadecimal, in place of an authority. Optional.",
 }
 """What is said in other words of Redfish, or is its alone."""

@@ -136,6 +136,21 @@ def test_a_service_that_has_no_sessions_and_refuses_strangers_first(served):
     assert asked(rig, "POST") == [SESSIONS]
 
 
+def test_the_way_to_log_in_may_be_given(served):
+    _, rig = served(sessions=0)
+    for way, found in (("basic", PowerState.OFF), ("auto", PowerState.OFF), ("session", None)):
+        target = dataclasses.replace(rig.target, options=rig.target.options | {"auth_type": way})
+        bmc = RedfishBmc(target, client=RedfishClient(target, breaker=Breaker()))
+        before = len(asked(rig, "POST"))
+        if found is None:
+            with pytest.raises(Busy, match="no free session"):
+                bmc.power_state()
+        else:
+            assert bmc.power_state() is found
+        assert len(asked(rig, "POST")) == before + (way != "basic")
+        bmc.close()
+
+
 def test_an_overloaded_service_is_busy_and_not_a_wrong_password(served):
     bmc, rig = served()
     rig.bmc.weather.status = 503

@@ -41,11 +41,11 @@ def test_the_names_of_the_field_become_ours():
     access, options = driver_info.parse(
         "redfish",
         {"redfish_address": "https://10.0.0.5:444", "redfish_username": "u", "redfish_password": "p",
-         "redfish_system_id": "/redfish/v1/Systems/1"},
+         "redfish_system_id": "/redfish/v1/Systems/1", "redfish_auth_type": "basic"},
         has_secret=False,
     )  # fmt: skip
     assert (access.address, access.udp_port, access.username, access.password) == ("10.0.0.5", 444, "u", "p")
-    assert options == {"system": "/redfish/v1/Systems/1"}
+    assert options == {"system": "/redfish/v1/Systems/1", "auth_type": "basic"}
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,7 @@ def test_the_names_of_the_field_become_ours():
         ("redfish", {"redfish_address": "https://u:p@10.0.0.5"}),
         ("redfish", {"redfish_address": "https://10.0.0.5/redfish"}),
         ("redfish", {"redfish_verify_ca": "/etc/ca.pem"}),
+        ("redfish", {"redfish_auth_type": "kerberos"}),
         ("fake", {"deploy_interface": "fake"}),
     ],
 )
