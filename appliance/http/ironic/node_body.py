@@ -93,7 +93,7 @@ def boot_mode(name: str, value: Any) -> str | None:
 
 DETAILS: Mapping[str, tuple[str, Parser]] = {
     "description": ("description", text(LONGEST_DESCRIPTION)),
-    "owner": ("owner", word(255)),
+    "owner": ("owner", text(255)),
     "lessee": ("lessee", text(255)),
     "shard": ("shard", text(255)),
     "conductor_group": ("conductor_group", group),

@@ -142,7 +142,7 @@ def _of_group(call: Call, ident: str) -> Response:
 
 
 def _fetch(session: Session, call: Call, ident: str) -> Port:
-    return ports.fetch(session, ident, project=policy.project_of(call.actor))
+    return ports.fetch(session, readers.ident_of_path(ident), project=policy.project_of(call.actor))
 
 
 def _show(call: Call, ident: str) -> Response:
