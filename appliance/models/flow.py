@@ -208,6 +208,12 @@ def active_for(session: Session, node_id: int) -> Flow | None:
     return session.scalar(_ACTIVE, {"of_node": node_id})
 
 
+def holder(session: Session, node_id: int) -> str:
+    """Who holds the node, for a refusal's `why`; empty when nobody does."""
+    held = active_for(session, node_id)
+    return f"it is held by {held.kind}" if held is not None else ""
+
+
 # Built once: these run with every signal of every agent.
 _ACTIVE = select(Flow).where(Flow.node_id == bindparam("of_node"), Flow.status == "active")
 _ACTIVE_LOCKED = _ACTIVE.with_for_update().execution_options(populate_existing=True)

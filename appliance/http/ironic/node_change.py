@@ -14,6 +14,7 @@ from appliance.http.ironic.node_body import DETAILS, INTERFACES, PATCHABLE, Stor
 from appliance.http.ironic.patch import Operation
 from appliance.http.ironic.policy import Rule
 from appliance.http.json_body import read_value
+from appliance.models import flow
 from appliance.models.chassis import Chassis
 from appliance.models.node import Node, lock
 from appliance.services import node_rules, nodes
@@ -86,7 +87,10 @@ def _rule(one: Operation) -> tuple[Rule, str]:
 def apply(session: Session, call: Call, node: Node, operations: list[Operation], *, reset: bool) -> None:
     """Change the node as asked, or refuse all of it. What an inspection finds is not written over."""
     if node.provision_state == State.INSPECTING and call.minor >= INSPECT_WAIT_SINCE:
-        raise Conflict(f'Cannot update node "{node.uuid}" while it is in state "{State.INSPECTING}".')
+        raise Conflict(
+            f'Cannot update node "{node.uuid}" while it is in state "{State.INSPECTING}".',
+            why=flow.holder(session, node.id),
+        )
     secrets = node_rules.unseal(node, call.context.vault)
     before = document(session, node)
     after = patch.apply(before, operations)

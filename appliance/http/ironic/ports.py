@@ -15,6 +15,7 @@ from appliance.http.ironic.kinds import Attribute, Kind
 from appliance.http.ironic.links_of_ports import link
 from appliance.http.ironic.node_reference import child_list, node_of, node_to_hang_on
 from appliance.http.json_body import nothing, read_object
+from appliance.models import flow
 from appliance.models.node import Node, Port
 from appliance.services import portgroups, ports
 
@@ -185,18 +186,19 @@ def _change(call: Call, ident: str) -> Response:
         changes = KIND.changes(row, operations, call.minor)
         target = changes.pop("node_uuid", row.node.uuid)
         node = node_to_hang_on(session, call, target, _UPDATE, "baremetal:port:update")
-        _refuse_inspected(call, row, node)
+        _refuse_inspected(session, call, row, node)
         if "portgroup_uuid" in changes:
             changes["portgroup"] = _group(session, call, changes.pop("portgroup_uuid"))
         ports.change(session, row, changes, node=node, actor=call.actor.name, now=call.context.clock())
         return shelf.one(call, KIND, row)
 
 
-def _refuse_inspected(call: Call, row: Port, node: Node) -> None:
+def _refuse_inspected(session: Session, call: Call, row: Port, node: Node) -> None:
     """The agent's report is about to change the ports itself."""
     if node.provision_state == State.INSPECTING and call.minor >= 39:
         raise ports.Busy(
-            f'Cannot update port "{row.uuid}" on "{node.uuid}" while it is in state "{node.provision_state}".'
+            f'Cannot update port "{row.uuid}" on "{node.uuid}" while it is in state "{node.provision_state}".',
+            why=flow.holder(session, node.id),
         )
 
 
