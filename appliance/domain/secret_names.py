@@ -1,4 +1,7 @@
-"""Which names of free-form values are those of secrets, whatever the face that was given them."""
+"""Which names of free-form values are those of secrets, whatever the face that was given them.
+
+image_url and the like hold temporary URLs, whose signature opens what they name; Ironic hides them for that, too.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +9,7 @@ from typing import Any
 _WORDS = (
     "password", "passwd", "passphrase", "pswd", "adminpass", "admin_pass", "new_pass", "secret", "token", "private_key",
     "encrypted_key", "auth_key", "priv_key", "sslkey", "credential", "configdrive", "snmp_community", "key_contents",
-    "kg_key", "fernetkey",
+    "kg_key", "fernetkey", "image_url", "temp_url",
 )  # fmt: skip
 
 
