@@ -142,6 +142,7 @@ def make_engine(url: str) -> Engine:
     if url.startswith("sqlite"):
         engine = create_engine(
             url,
+            hide_parameters=True,  # an error is logged as it is; what it was about may be a secret
             json_serializer=_json_dumps,
             json_deserializer=orjson.loads,
             poolclass=QueuePool,
@@ -153,6 +154,7 @@ def make_engine(url: str) -> Engine:
     asked = make_url(url).query
     engine = create_engine(
         url,
+        hide_parameters=True,
         json_serializer=_json_dumps,
         json_deserializer=orjson.loads,
         pool_size=16,

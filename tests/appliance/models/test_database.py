@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event, text
-from sqlalchemy.exc import InternalError
+from sqlalchemy.exc import DBAPIError, InternalError
 
 from appliance.models.database import Database, Session, is_out_of_order, make_engine
 from appliance.models.flow import Pool
@@ -140,3 +140,10 @@ def test_a_server_that_vanished_is_noticed_and_the_address_may_say_otherwise() -
     assert usual["keepalives_idle"] + usual["keepalives_interval"] * usual["keepalives_count"] <= 30
     own = connecting("postgresql+psycopg://u@h/d?connect_timeout=3")
     assert (int(own["connect_timeout"]), own["tcp_user_timeout"]) == (3, usual["tcp_user_timeout"])
+
+
+def test_an_error_does_not_say_what_it_was_about(database: Database) -> None:
+    with pytest.raises(DBAPIError) as caught, database.read() as session:
+        session.execute(text("SELECT * FROM nowhere WHERE name = :name"), {"name": "a-secret"})
+    assert "nowhere" in str(caught.value)
+    assert "a-secret" not in str(caught.value)
