@@ -47,7 +47,8 @@ def rack(database):
         ({"driver": "ipmi"}, "d"),
         ({"resource_class": "big", "provision_state": "active"}, "c"), ({"chassis_uuid": "nowhere"}, ""),
         ({"description_contains": "50% OF"}, "a"), ({"description_contains": "a%rack"}, ""),
-        ({"none_at_all": True}, ""), ({"project": "p1", "visible_to": "p2"}, ""),
+        ({"conductor": "there", "usual_conductor": "here"}, ""), ({"project": "p1", "visible_to": "p2"}, ""),
+        ({"conductor": "here", "usual_conductor": "here"}, "abcd"),
     ],
 )  # fmt: skip
 def test_what_is_asked_for_is_found(database, rack, wanted, found):
