@@ -75,7 +75,9 @@ exec python3 -I -S /write.py
 @pytest.fixture(scope="session")
 def image(tmp_path_factory):
     """(the built image, its stream's description, the stream's files)."""
-    built = debian.build(BUILD / "images/debian-12.raw", IMAGES, report=print)
+    out = BUILD / "images"
+    out.mkdir(parents=True, exist_ok=True)
+    built = debian.build(out / "debian-12.raw", IMAGES, report=print)
     folder = tmp_path_factory.mktemp("stream")
     prepared = importer.prepare(built.path, folder, image_sha256=built.sha256, declared="raw")
     return built, prepared.to_json(), {path.name: path.read_bytes() for path in folder.iterdir()}
