@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from appliance.domain import errors
 from appliance.http.json_body import reply
 from appliance.models.database import is_out_of_order
-from bmc.errors import BmcError
+from bmc.errors import BmcError, Unsupported
 
 log = logging.getLogger(__name__)
 
@@ -128,9 +128,11 @@ def _may_know(error: errors.RackwrightError) -> bool:
 
 
 def _bmc(error: BmcError) -> Response:
-    status = 501 if error.kind == "unsupported" else 502
-    nxt = "try again" if error.retryable else "check the BMC's address, user name and password"
-    why = "the BMC did not do what it was asked"
+    if isinstance(error, Unsupported):  # the wish is at fault and not the BMC: 501 would be a fault of the server
+        status, why, nxt = 400, "", "ask a node whose driver and BMC can"
+    else:
+        status, why = 502, "the BMC did not do what it was asked"
+        nxt = "try again" if error.retryable else "check the BMC's address, user name and password"
     return _say(
         Refusal(status=status, code=f"bmc-{error.kind}", message=str(error), why=why, next_step=nxt, cause=error)
     )

@@ -339,7 +339,7 @@ def run(*words: str, environment: Mapping[str, str] = ENVIRONMENT, stdin: str = 
 def is_gone(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter: it went away between opening and reading
         return True
 
 

@@ -45,7 +45,7 @@ def answer(appliance):
         (domain.RackwrightError("x"), 500, "internal"),
         (Unreachable(), 502, "bmc-unreachable"),
         (Denied(), 502, "bmc-denied"),
-        (Unsupported(), 501, "bmc-unsupported"),
+        (Unsupported(), 400, "bmc-unsupported"),
         (OperationalError("SELECT 1", {}, Exception("database or disk is full")), 507, "storage-full"),
         (OperationalError("SELECT 1", {}, Exception("gone")), 503, "unavailable"),
         (PoolTimeout("too many"), 503, "unavailable"),

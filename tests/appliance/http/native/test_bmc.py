@@ -91,7 +91,7 @@ def test_slow_bmcs_do_not_take_every_thread(operators, appliance, monkeypatch):
 def test_a_machine_is_interrupted_where_the_driver_can(operators, appliance, monkeypatch):
     operators.post("/v1/nodes", json=NODE)
     answer = operators.put("/v1/nodes/n1/nmi", json={})
-    assert (answer.status_code, answer.get_json()["error"]["code"]) == (501, "bmc-unsupported")
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, "bmc-unsupported")
     done = []
     monkeypatch.setattr(FakeBmc, "interrupt", lambda _self: done.append("nmi"), raising=False)
     assert operators.put("/v1/nodes/n1/nmi", json={}).status_code == 204
