@@ -192,6 +192,15 @@ def counts(session: Session) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
+_SAID = {
+    "wishes": "instance_info",
+    "driver_options": "driver options",
+    "bmc": "access to the BMC",
+    "macs": "MAC addresses",
+}
+"""What an event calls a field whose name is ours alone."""
+
+
 def change(
     session: Session, vault: Vault, node: Node, wish: NewNode, given: frozenset[str], *, actor: str, now: datetime
 ) -> Node:
@@ -230,7 +239,7 @@ def change(
         kind="node.changed",
         actor=actor,
         node_id=node.id,
-        message=f"changed {', '.join(sorted(given))}",
+        message=f"changed {', '.join(sorted(_SAID.get(name, name) for name in given))}",
     )
     _flush(session)
     return node
