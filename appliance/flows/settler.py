@@ -143,7 +143,7 @@ class Settler:
         )
         try:
             answer = step.record(turn)
-        except Exception as problem:
+        except Exception as problem:  # on its way to the loop top, with the flow whose step it was
             raise Broke(turned, problem) from problem
         transition.data = turn.data
         return transition.apply(answer)

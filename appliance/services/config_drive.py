@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import orjson
 from sqlalchemy.orm import Session
@@ -26,10 +25,10 @@ from appliance.models.database import Database
 from appliance.models.node import Node
 from appliance.services.vault import Vault
 from images import configdrive
-from images.errors import BadConfigDrive
+from images.errors import BadConfigDrive, ImageRefused
+from images.fetch import parsed
 
 MAX_GIVEN = 2 * 1024 * 1024
-MAX_URL = 2048
 DOCUMENTS = frozenset({"meta_data", "user_data", "network_data", "vendor_data"})
 
 
@@ -82,19 +81,11 @@ def _documents(value: Mapping[Any, Any]) -> bytes:
 
 def _url(value: str) -> bytes:
     """What could never be fetched is refused now, and not when the machine has been cleaned for it."""
-    is_plain = len(value) <= MAX_URL and value.isascii() and value.isprintable() and " " not in value
-    if not is_plain or not _names_a_host(value):
-        raise Invalid("the configdrive's URL must be a plain http:// or https:// address")
-    return value.encode()
-
-
-def _names_a_host(url: str) -> bool:
-    """And nobody's name or password: the fetcher sends none."""
     try:
-        parts = urlsplit(url)
-        return bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
-    except ValueError:
-        return False
+        parsed(value)
+    except ImageRefused as cause:
+        raise Invalid("the configdrive's URL must be a plain http:// or https:// address") from cause
+    return value.encode()
 
 
 def _image(text: bytes, *, is_looked_into: bool) -> bytes:

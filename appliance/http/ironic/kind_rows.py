@@ -13,12 +13,12 @@ from sqlalchemy import JSON, BigInteger, ColumnElement, Row, Select, Text, cast,
 
 from appliance.models.columns import UtcTime
 
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (the serializer writes +00:00 behind it: Call.show)
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (the serializer writes +00:00 behind it: Call.show)
 
 
 def _seconds(microseconds: int) -> datetime:
     """As people are shown times: without what is below a second."""
-    return _EPOCH + timedelta(seconds=microseconds // 1_000_000)
+    return EPOCH + timedelta(seconds=microseconds // 1_000_000)
 
 
 class Shape:

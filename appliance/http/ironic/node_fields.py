@@ -16,6 +16,7 @@ from sqlalchemy import Row, Select
 from appliance.http.ironic import driver_info, hardware
 from appliance.http.ironic.errors import HOST
 from appliance.http.ironic.fields import Fields
+from appliance.http.ironic.kind_rows import EPOCH
 from appliance.models.node import Node
 from appliance.services import node_reading
 
@@ -41,12 +42,10 @@ FIELDS = Fields(
 NOT_ASKABLE = frozenset({"ports", "states", "portgroups", "volume"})
 """Links that come with a whole node and cannot be named in `fields`."""
 
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (the serializer writes +00:00 behind it: Call.show)
-
 
 def _time(microseconds: int) -> datetime:
     """Without a zone, for that is serialized many times faster."""
-    return _EPOCH + timedelta(microseconds=microseconds)
+    return EPOCH + timedelta(microseconds=microseconds)
 
 
 _json = orjson.Fragment

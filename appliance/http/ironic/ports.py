@@ -13,6 +13,7 @@ from appliance.http.ironic.call import Call, Route
 from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.kinds import Attribute, Kind
 from appliance.http.ironic.links_of_ports import link
+from appliance.http.ironic.node_change import INSPECT_WAIT_SINCE
 from appliance.http.ironic.node_reference import child_list, node_of, node_to_hang_on
 from appliance.http.json_body import nothing, read_object
 from appliance.models import flow
@@ -195,7 +196,7 @@ def _change(call: Call, ident: str) -> Response:
 
 def _refuse_inspected(session: Session, call: Call, row: Port, node: Node) -> None:
     """The agent's report is about to change the ports itself."""
-    if node.provision_state == State.INSPECTING and call.minor >= 39:
+    if node.provision_state == State.INSPECTING and call.minor >= INSPECT_WAIT_SINCE:
         raise ports.Busy(
             f'Cannot update port "{row.uuid}" on "{node.uuid}" while it is in state "{node.provision_state}".',
             why=flow.holder(session, node.id),
