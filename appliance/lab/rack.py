@@ -149,16 +149,14 @@ def up(rack: spec.RackSpec, run_dir: Path) -> Rack:
                 why=f"it has {', '.join(n.name + ' ' + n.firmware for n in record.rack.nodes)}",
                 next_step="take it down first: rackwright lab down",
             )
-        try:
-            netns.create(rack)
-            for node in rack.nodes:
-                _start_machine(record, rack, node, run_dir)
-        except (tools.ToolFailed, tools.ToolMissing, OSError) as cause:
-            raise LabFailed("the rack's network could not be made", why=str(cause)) from cause
-        finally:
-            ledger.save(record, run_dir)
+        kept = _start_machines(record, rack, run_dir)
+        dying = [node for node in kept if not _answers(record, node, run_dir)]
+        if dying:
+            # A process that has been killed is there for a moment more: it was taken for one that runs.
+            _start_machines(record, rack, run_dir)
         for node in rack.nodes:
-            _wait_ready(record, node, run_dir)
+            if not _answers(record, node, run_dir):
+                raise _mute(node, run_dir)
     return Rack(rack, run_dir)
 
 
@@ -239,32 +237,53 @@ def _begin(rack: spec.RackSpec, run_dir: Path) -> Ledger:
     return record
 
 
+def _start_machines(record: Ledger, rack: spec.RackSpec, run_dir: Path) -> list[spec.NodeSpec]:
+    """Start those that do not run; returns those that do."""
+    kept = []
+    try:
+        netns.create(rack)
+        for node in rack.nodes:
+            if record.process(f"machine:{node.name}") is None:
+                _start_machine(record, rack, node, run_dir)
+            else:
+                kept.append(node)
+    except (tools.ToolFailed, tools.ToolMissing, OSError) as cause:
+        raise LabFailed("the rack's network could not be made", why=str(cause)) from cause
+    finally:
+        ledger.save(record, run_dir)
+    return kept
+
+
 def _start_machine(record: Ledger, rack: spec.RackSpec, node: spec.NodeSpec, run_dir: Path) -> None:
-    role = f"machine:{node.name}"
-    if record.process(role) is not None:
-        return
     directory = run_dir / node.name
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "node.json").write_text(spec.to_json(node))
     words = processes.module("appliance.lab.machine", str(directory / "node.json"))
     words = netns.inside(rack.namespace, words)
-    record.add(processes.start(role, words, log=directory / _LOG_FILE, environment=processes.environment()))
+    record.add(
+        processes.start(f"machine:{node.name}", words, log=directory / _LOG_FILE, environment=processes.environment())
+    )
 
 
-def _wait_ready(record: Ledger, node: spec.NodeSpec, run_dir: Path) -> None:
-    role, directory = f"machine:{node.name}", run_dir / node.name
+def _answers(record: Ledger, node: spec.NodeSpec, run_dir: Path) -> bool:
+    """Wait for its supervisor's first word; False when it died or said none in time."""
     deadline = time.monotonic() + _READY_LIMIT_S
-    while record.process(role) is not None and time.monotonic() < deadline:
+    while record.process(f"machine:{node.name}") is not None and time.monotonic() < deadline:
         try:
-            control.ask(directory, Action.STATUS)
+            control.ask(run_dir / node.name, Action.STATUS)
         except ControlFailed:
             time.sleep(_POLL_S)
         else:
-            return
-    raise LabFailed(
+            return True
+    return False
+
+
+def _mute(node: spec.NodeSpec, run_dir: Path) -> LabFailed:
+    log = run_dir / node.name / _LOG_FILE
+    return LabFailed(
         f"{node.name} did not come up",
-        why=" / ".join(tail(directory / _LOG_FILE, 3)) or "its supervisor said nothing",
-        next_step=f"read {directory / _LOG_FILE}",
+        why=" / ".join(tail(log, 3)) or "its supervisor said nothing",
+        next_step=f"read {log}",
     )
 
 

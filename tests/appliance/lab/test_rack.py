@@ -109,6 +109,7 @@ def test_up_may_be_repeated_and_completes_what_died(run_dir):
     assert rack.status(run_dir)["processes"] == before
     os.kill(before["machine:node1"], signal.SIGKILL)
     assert until(lambda: is_gone(qemu)), "QEMU dies with its supervisor"
+    assert until(lambda: is_gone(before["machine:node1"]))
     rack.up(wanted, run_dir)
     after = rack.status(run_dir)["processes"]
     assert after["machine:node2"] == before["machine:node2"]
@@ -116,6 +117,21 @@ def test_up_may_be_repeated_and_completes_what_died(run_dir):
     assert raised.power("node1") == "off"
     with pytest.raises(LabFailed, match="a different rack"):
         rack.up(a_rack(["uefi"]), run_dir)
+
+
+def test_up_starts_again_what_dies_while_it_looks(run_dir):
+    wanted = a_rack()
+    raised = rack.up(wanted, run_dir)
+    supervisor = rack.status(run_dir)["processes"]["machine:node1"]
+    os.kill(supervisor, signal.SIGSTOP)
+    with ThreadPoolExecutor() as pool:
+        again = pool.submit(rack.up, wanted, run_dir)
+        time.sleep(0.5)
+        assert not again.done(), "it is waiting for an answer"
+        os.kill(supervisor, signal.SIGKILL)
+        assert again.result(60) == raised
+    assert rack.status(run_dir)["processes"]["machine:node1"] != supervisor
+    assert raised.power("node1") == "off"
 
 
 def test_down_leaves_nothing_but_logs(run_dir):
