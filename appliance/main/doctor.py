@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from appliance.config import Config
 from appliance.domain.clock import Clock
-from appliance.models.flow import Flow, Worker
+from appliance.models.flow import IS_ACTIVE, Flow, Worker
 from appliance.models.image import Image
 from appliance.models.node import Node
 from appliance.services import bootfiles, clouds, identity, network
@@ -89,7 +89,7 @@ class Doctor:
 
     def _worker(self, session: Session) -> Iterator[dict[str, object]]:
         alive = session.scalar(select(func.count()).select_from(Worker).where(Worker.expires_at > self._clock())) or 0
-        active = session.scalar(select(func.count()).select_from(Flow).where(Flow.status == "active")) or 0
+        active = session.scalar(select(func.count()).select_from(Flow).where(IS_ACTIVE)) or 0
         yield _check(
             "worker",
             ok=alive > 0,

@@ -23,7 +23,7 @@ from appliance.domain.images import Status, Visibility
 from appliance.models import event
 from appliance.models.columns import new_uuid
 from appliance.models.database import Database
-from appliance.models.flow import Flow
+from appliance.models.flow import IS_ACTIVE, Flow
 from appliance.models.image import Image
 from appliance.models.image_source import ImageSource
 from appliance.models.node import Node
@@ -125,7 +125,7 @@ def _take(
 
 
 def _is_active(session: Session, flow_uuid: str) -> bool:
-    return session.scalar(select(Flow.id).where(Flow.uuid == flow_uuid, Flow.status == "active")) is not None
+    return session.scalar(select(Flow.id).where(Flow.uuid == flow_uuid, IS_ACTIVE)) is not None
 
 
 def progress(session: Session, flow_uuid: str) -> str:

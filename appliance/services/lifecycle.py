@@ -18,7 +18,7 @@ from appliance.models import event, flow
 from appliance.models.agent_command import AgentCommand
 from appliance.models.database import announce
 from appliance.models.event import Event
-from appliance.models.flow import Flow
+from appliance.models.flow import IS_ACTIVE, Flow
 from appliance.models.node import Inventory, Node, lock
 from appliance.services import events, image_sources, node_rules
 
@@ -157,7 +157,7 @@ def abort(session: Session, *, node: Node, actor: str, now: datetime) -> Flow:
 _WAITS = select(
     *(Flow.node_id, Flow.wait_for, Flow.waiting_since, Flow.deadline, Flow.note, Flow.owner, Flow.entered_at),
     *(Flow.step, Flow.slot_needed, Flow.slot, Flow.pool),
-).where(Flow.status == "active", Flow.node_id.in_(bindparam("nodes", expanding=True)))
+).where(IS_ACTIVE, Flow.node_id.in_(bindparam("nodes", expanding=True)))
 
 
 def waits(session: Session, node_ids: Sequence[int]) -> dict[int, dict[str, Any]]:

@@ -35,7 +35,7 @@ from appliance.models import paging
 from appliance.models.allocation import Allocation
 from appliance.models.chassis import Chassis
 from appliance.models.columns import UtcTime
-from appliance.models.flow import Flow, Worker
+from appliance.models.flow import IS_ACTIVE, Flow, Worker
 from appliance.models.node import Node
 
 JSON_COLUMNS = frozenset(
@@ -46,7 +46,7 @@ JSON_COLUMNS = frozenset(
 # The tables and not the classes: a statement that names a class is run as one that makes objects, at twice the price.
 _NODE, _ALLOCATION, _CHASSIS = Node.__table__, Allocation.__table__, Chassis.__table__
 _FLOW, _WORKER = Flow.__table__, Worker.__table__
-_ITS_FLOW = (_FLOW, and_(_FLOW.c.node_id == _NODE.c.id, _FLOW.c.status == "active"))
+_ITS_FLOW = (_FLOW, and_(_FLOW.c.node_id == _NODE.c.id, IS_ACTIVE))
 _JOINS: Mapping[str, tuple[tuple[FromClause, ColumnElement[bool]], ...]] = {
     "allocation": ((_ALLOCATION, _ALLOCATION.c.node_id == _NODE.c.id),),
     "chassis": ((_CHASSIS, _CHASSIS.c.id == _NODE.c.chassis_id),),

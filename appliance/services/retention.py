@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from appliance.models.agent_command import FINISHED, AgentCommand
 from appliance.models.database import Database
 from appliance.models.event import Event
-from appliance.models.flow import Flow
+from appliance.models.flow import IS_ACTIVE, Flow
 from appliance.models.image import ImageTask
 from appliance.models.network import Lease
 from appliance.models.node import Sighting
@@ -36,7 +36,7 @@ class Policy:
 
 def sweep(database: Database, policy: Policy, *, now: datetime) -> int:
     """Forget what is old. Returns how many rows. Repeating it is harmless."""
-    ended = (Flow.status != "active") & (Flow.finished_at < now - policy.flows)
+    ended = ~IS_ACTIVE & (Flow.finished_at < now - policy.flows)
     answered = AgentCommand.status.in_(FINISHED) & (AgentCommand.finished_at < now - policy.commands)
     gone = _in_batches(database, lambda session: _delete(session, Flow, ended))
     gone += _in_batches(database, lambda session: _delete(session, AgentCommand, answered))

@@ -63,7 +63,7 @@ def _targets(nodes: Iterable[Node], target_of: Callable[[Node], BmcTarget]) -> I
 
 def _candidates(session: Session, now: datetime) -> Iterator[Node]:
     """Managed nodes that nobody works on. Manual maintenance is left alone; maintenance by our own fault is watched."""
-    held = select(flow.Flow.node_id).where(flow.Flow.status == "active")
+    held = select(flow.Flow.node_id).where(flow.IS_ACTIVE)
     query = select(Node).where(
         Node.provision_state.not_in(UNMANAGED),
         Node.driver != "manual",

@@ -16,7 +16,7 @@ from appliance.models import agent_command, event, flow
 from appliance.models import node as node_model
 from appliance.models.agent_command import AgentCommand
 from appliance.models.database import Database
-from appliance.models.flow import Flow
+from appliance.models.flow import IS_ACTIVE, Flow
 from appliance.models.node import Node
 from appliance.services.boot import hash_secret
 
@@ -34,7 +34,7 @@ _WAITING = (
         Node.driver_options,
     )
     .join(Node, Node.id == Flow.node_id)
-    .where(Flow.status == "active", Flow.wait_for.is_not(None), Flow.wake_at > bindparam("now"), Node.driver == "fake")
+    .where(IS_ACTIVE, Flow.wait_for.is_not(None), Flow.wake_at > bindparam("now"), Node.driver == "fake")
     .order_by(Flow.node_id)
 )
 _FLOW = select(Flow).where(Flow.id == bindparam("of_id")).execution_options(populate_existing=True)

@@ -16,7 +16,7 @@ from appliance.http.context import Context
 from appliance.http.json_body import nothing, number, only, read_object, reply, stamp
 from appliance.http.native import present
 from appliance.models.event import Event
-from appliance.models.flow import Flow
+from appliance.models.flow import IS_ACTIVE, Flow
 from appliance.services import events, identity, nodes
 
 EVENT_WAIT_MAX_S = 30
@@ -90,7 +90,7 @@ def _flows(context: Context) -> Response:
         raise Invalid("state is active or all")
     query = select(Flow).order_by(Flow.id.desc()).limit(number("limit", default=100, lowest=1, highest=1000))
     if state == "active":
-        query = query.where(Flow.status == "active")
+        query = query.where(IS_ACTIVE)
     with context.database.read() as session:
         items = present.flows(session, session.scalars(query).all())
     return reply({"items": items, "next": None})

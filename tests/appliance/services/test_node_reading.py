@@ -105,3 +105,10 @@ def test_work_that_is_over_is_not_a_nodes_work(database):
     statement = node_reading.by_uuid(node_reading.statement(("uuid", "work_kind")))
     with database.read() as session:
         assert session.execute(statement, {"ident": uuid}).all() == [(uuid, None)]
+
+
+def test_that_work_is_active_is_no_bound_value():
+    """With one, SQLite prepares the statement anew at each run: it looks whether a partial index applies."""
+    text = str(node_reading.by_uuid(node_reading.statement(("uuid", "work_kind"))))
+    assert "flow.status = 'active'" in text
+    assert text.count(":") == 1, "only the node's UUID is bound"
