@@ -477,8 +477,9 @@ def test_leaving_in_good_order_loses_nothing(made: Rig) -> None:
     entered.wait(20)
     stopping = threading.Thread(target=engine.stop)
     stopping.start()
+    until(engine._stopping.is_set)  # or the second step might begin before
     leave.set()
-    stopping.join(20)
+    stopping.join(60)
     row = made.flow()
     assert (row.status, row.step, row.owner, row.losses) == ("active", "second", None, 0)
     assert not made._rows(select(Worker))

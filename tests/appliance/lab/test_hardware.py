@@ -50,11 +50,11 @@ class Probe:
 
     def wait_event(self, event):
         with self._changed:
-            assert self._changed.wait_for(lambda: event in self.events, 10), self.events
+            assert self._changed.wait_for(lambda: event in self.events, 30), self.events
 
     def wait_console(self, text):
         with self._changed:
-            assert self._changed.wait_for(lambda: text in self._console, 10), self._console
+            assert self._changed.wait_for(lambda: text in self._console, 30), self._console
 
     def boots(self):
         return (self.directory / "boots.txt").read_text().split()
@@ -66,7 +66,7 @@ def settle(probe):
         if probe.hardware._is_settled:
             break
         threading.Event().wait(0.01)
-    probe.hardware._keeper.submit(lambda: None).result(10)
+    probe.hardware._keeper.submit(lambda: None).result(30)
 
 
 def test_on_and_off(machine):
