@@ -45,6 +45,8 @@ def finish(
         node.properties = _with_capabilities({**node.properties, **properties_of(report)}, report)
         if report.get("boot_mode") in {"bios", "uefi"}:
             node.boot_mode = report["boot_mode"]
+        if isinstance(report.get("is_secure_boot"), bool):
+            node.has_secure_boot = report["is_secure_boot"]
         found_ports.follow(session, node, report, add=policy.add_ports, keep=policy.keep_ports, now=now)
     node.inspection_started_at, node.inspection_finished_at = None, now
     session.flush()

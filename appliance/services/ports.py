@@ -133,8 +133,9 @@ def delete(session: Session, port: Port, *, actor: str, now: datetime) -> None:
 
 
 def _vif(port: Port) -> str | None:
-    """The network that somebody attached to this very port."""
-    return next((str(vif["id"]) for vif in port.node.vifs if vif.get("port_uuid") == port.uuid), None)
+    """The network that somebody attached to this very port; a port that is being made has none."""
+    vifs = port.node.vifs if port.node_id else []
+    return next((str(vif["id"]) for vif in vifs if vif.get("port_uuid") == port.uuid), None)
 
 
 def _fit_network(session: Session, port: Port) -> None:
@@ -186,7 +187,7 @@ def _refuse_unfit(port: Port, node: Node) -> None:
 
 def _standing_alone(port: Port) -> list[str]:
     """Why a port is used by itself, whatever its group is."""
-    vif = _vif(port) if port.node else None
+    vif = _vif(port)
     reasons = ["'pxe_enabled' was set to True"] if port.is_pxe else []
     return [*reasons, f"VIF {vif} is attached to the port"] if vif else reasons
 

@@ -44,13 +44,14 @@ NICS = [
 
 
 def test_the_node_follows_the_report(database, node):
-    assert finish(database, node, cpu={"threads": 4, "architecture": "x86_64", "flags": ["vmx", "aes"]}) is None
+    cpu = {"threads": 4, "architecture": "x86_64", "flags": ["vmx", "aes"]}
+    assert finish(database, node, cpu=cpu, is_secure_boot=True) is None
     found = read(database, node)
     assert found.properties == {
         "cpus": 4, "cpu_arch": "x86_64", "memory_mb": 1024, "local_gb": 8,
         "capabilities": "cpu_vt:true,cpu_aes:true,boot_mode:bios",
     }  # fmt: skip
-    assert found.boot_mode == "bios"
+    assert (found.boot_mode, found.has_secure_boot) == ("bios", True)
     with database.read() as session:
         assert session.scalars(select(Inventory)).one().plugin_data == {}
 

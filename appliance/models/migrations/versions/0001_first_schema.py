@@ -424,6 +424,7 @@ def upgrade() -> None:
     sa.Column('maintenance_reason', sa.Text(), nullable=True),
     sa.Column('fault', sa.String(length=64), nullable=True),
     sa.Column('boot_mode', sa.String(length=8), nullable=True),
+    sa.Column('has_secure_boot', sa.Boolean(), nullable=True),
     sa.Column('architecture', sa.String(length=16), nullable=False),
     sa.Column('boot_expected_until', sa.BigInteger(), nullable=True),
     sa.Column('boot_secret_hash', sa.String(length=64), nullable=True),
