@@ -332,6 +332,13 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_endpoint_region_id'), ['region_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_endpoint_service_id'), ['service_id'], unique=False)
 
+    op.create_table('image_fetch',
+    sa.Column('image_id', sa.Integer(), nullable=False),
+    sa.Column('sealed', sa.LargeBinary(), nullable=False),
+    sa.Column('begun_at', sa.BigInteger(), nullable=True),
+    sa.ForeignKeyConstraint(['image_id'], ['image.id'], name=op.f('fk_image_fetch_image_id_image'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('image_id', name=op.f('pk_image_fetch'))
+    )
     op.create_table('image_member',
     sa.Column('image_id', sa.Integer(), nullable=False),
     sa.Column('member', sa.String(length=255), nullable=False),
@@ -957,6 +964,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_image_member_member'))
 
     op.drop_table('image_member')
+    op.drop_table('image_fetch')
     with op.batch_alter_table('endpoint', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_endpoint_service_id'))
         batch_op.drop_index(batch_op.f('ix_endpoint_region_id'))
