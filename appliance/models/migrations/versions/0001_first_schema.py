@@ -89,6 +89,10 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_image_name'), ['name'], unique=False)
         batch_op.create_index(batch_op.f('ix_image_owner'), ['owner'], unique=False)
 
+    op.create_table('image_retired',
+    sa.Column('uuid', sa.String(length=36), nullable=False),
+    sa.PrimaryKeyConstraint('uuid', name=op.f('pk_image_retired'))
+    )
     op.create_table('image_source',
     sa.Column('key', sa.String(length=64), nullable=False),
     sa.Column('image_uuid', sa.String(length=36), nullable=False),
@@ -1015,6 +1019,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_image_source_flow_uuid'))
 
     op.drop_table('image_source')
+    op.drop_table('image_retired')
     with op.batch_alter_table('image', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_image_owner'))
         batch_op.drop_index(batch_op.f('ix_image_name'))
