@@ -21,6 +21,7 @@ from appliance.models.node import Node, Port
 from appliance.services import portgroups, ports
 
 NODE_NAMES_SINCE, GROUPS_SINCE, SHARDS_SINCE, CONDUCTOR_GROUPS_SINCE, NAMES_SINCE = 94, 24, 82, 99, 88
+GROUP_NETWORKS_SINCE = 102
 FILTERS = frozenset({"node", "node_uuid", "address", "portgroup", "shard", "conductor_groups", "description_contains"})
 _CREATE = _DELETE = policy.OWNER_MANAGER_SYSTEM_ADMIN
 _UPDATE = policy.OWNER_MANAGER
@@ -187,18 +188,21 @@ def _change(call: Call, ident: str) -> Response:
         changes = KIND.changes(row, operations, call.minor)
         target = changes.pop("node_uuid", row.node.uuid)
         node = node_to_move_to(session, call, target, _UPDATE, "baremetal:port:update", home=row.node)
-        _refuse_inspected(session, call, row, node)
+        refuse_inspected(session, call, f'port "{row.uuid}" on', node)
         if "portgroup_uuid" in changes:
             changes["portgroup"] = _group(session, call, changes.pop("portgroup_uuid"))
+        is_grouped = changes.get("portgroup", row.portgroup) is not None
+        if "physical_network" in changes and is_grouped and call.minor >= GROUP_NETWORKS_SINCE:
+            raise Invalid("physical_network cannot be changed while the port belongs to a portgroup.")
         ports.change(session, row, changes, node=node, actor=call.actor.name, now=call.context.clock())
         return shelf.one(call, KIND, row)
 
 
-def _refuse_inspected(session: Session, call: Call, row: Port, node: Node) -> None:
-    """The agent's report is about to change the ports itself."""
+def refuse_inspected(session: Session, call: Call, what: str, node: Node) -> None:
+    """The agent's report is about to change the ports and their groups itself. what: the thing, for a sentence."""
     if node.provision_state == State.INSPECTING and call.minor >= INSPECT_WAIT_SINCE:
         raise ports.Busy(
-            f'Cannot update port "{row.uuid}" on "{node.uuid}" while it is in state "{node.provision_state}".',
+            f'Cannot update {what} "{node.uuid}" while it is in state "{node.provision_state}".',
             why=flow.holder(session, node.id),
         )
 
