@@ -1,8 +1,9 @@
 """Who may come in: one thread accepts, shakes hands and gathers request heads, so that no slow peer holds a worker.
 
 cheroot's own loop does the TLS handshake while nobody else is accepted, and gives every silent connection a worker
-thread (Decision 80). Here a connection reaches a worker only with a complete head that `http.head` found unambiguous;
-until then it costs a few kilobytes and has a deadline. Not here: requests (http.server) and bodies (http.connection).
+thread (Decision 80). Here a connection reaches a worker only with a complete head that `http.head` found unambiguous,
+and with its body when that is small (Decision 246); until then it costs a few kilobytes and has a deadline. Not here:
+requests (http.server) and large bodies (http.connection).
 """
 
 import errno
