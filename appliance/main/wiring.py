@@ -20,7 +20,17 @@ from appliance.main.packing import checker, drive_fetcher, pack_image, timed_fet
 from appliance.models.database import Database, JsonObject, Session
 from appliance.models.flow import Flow
 from appliance.models.node import Node
-from appliance.services import config_drive, deployment, identity, nodes, rescue, retention, tls, vault
+from appliance.services import (
+    config_drive,
+    deployment,
+    identity,
+    inspection_rules,
+    nodes,
+    rescue,
+    retention,
+    tls,
+    vault,
+)
 from appliance.services.discovery import Policy
 from appliance.services.image_sources import ImageSources
 from appliance.services.image_store import ImageStore
@@ -153,6 +163,7 @@ def _resources(
     return Resources(
         connect=bmcs.connect, make_write_params=write_params, make_rescue_params=rescue_params,
         forget_rescue=forget_rescue, fetch_config_drive=fetch_drive, image_sources=sources, policy=policy,
+        inspection_rules=lambda session: inspection_rules.in_order(session, keys),
     )  # fmt: skip
 
 

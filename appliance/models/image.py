@@ -61,6 +61,14 @@ class Image(Model):
 Index("ix_image_created_at_uuid", Image.created_at, Image.uuid)
 
 
+class RetiredImage(Model):
+    """The id of an image that was deleted: it is given to no other one (Decision 245)."""
+
+    __tablename__ = "image_retired"
+
+    uuid: Mapped[str] = mapped_column(String(36), primary_key=True)
+
+
 class ImageTag(Model):
     __tablename__ = "image_tag"
 

@@ -14,7 +14,7 @@ from appliance.domain.errors import Ambiguous, Conflict, Forbidden, Invalid, Not
 from appliance.domain.lifecycle import State
 from appliance.models import event
 from appliance.models.columns import new_uuid
-from appliance.models.image import Image
+from appliance.models.image import Image, RetiredImage
 from appliance.models.node import Inventory, Node
 from appliance.services import image_catalog, image_tasks
 
@@ -131,7 +131,7 @@ def refuse_unfit(row: Image, report: Inventory | None, label: str) -> None:
 
 
 def delete(session: Session, row: Image, *, actor: str, now: datetime) -> None:
-    """Forget an image, unless it is protected, or a node is being written from it right now."""
+    """Forget an image but for its id, unless it is protected, or a node is being written from it right now."""
     if row.is_protected:
         raise Forbidden(f"Image {row.uuid} is protected and cannot be deleted.", next_step="take the protection away")
     for label, uuid, instance in session.execute(_BEING_WRITTEN):
@@ -142,4 +142,5 @@ def delete(session: Session, row: Image, *, actor: str, now: datetime) -> None:
             )  # fmt: skip
     image_tasks.end(session, row.uuid, problem="the image was deleted", now=now)
     session.delete(row)
+    session.add(RetiredImage(uuid=row.uuid))
     event.record(session, at=now, kind="image.deleted", actor=actor, message=f"image {row.label} deleted")

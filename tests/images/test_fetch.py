@@ -210,7 +210,7 @@ def dripping():
     thread = threading.Thread(target=serve, daemon=True)
     yield dripping
     over.set()
-    thread.join(10)
+    thread.join(30)
     listener.close()
 
 

@@ -104,17 +104,17 @@ def test_of_two_uploads_to_one_image_the_second_is_refused_and_harms_nothing(dat
     class Slow(io.BytesIO):
         def read(self, size=-1):
             going.set()
-            leave.wait(10)
+            leave.wait(30)
             return super().read(size)
 
     first = threading.Thread(target=lambda: store.receive(uuid, Slow(BYTES), size=len(BYTES)))
     first.start()
-    assert going.wait(10)
+    assert going.wait(30)
     with pytest.raises(Conflict) as refusal:
         store.receive(uuid, io.BytesIO(b"other"), size=5)
     assert "delete" in refusal.value.next_step
     leave.set()
-    first.join(10)
+    first.join(30)
     store.make_ready(uuid)
     assert (row(database).status, row(database).size_bytes) == ("active", len(BYTES))
 

@@ -22,7 +22,7 @@ def test_power_is_switched_while_downloads_go_on(operators, appliance, unending)
     for name in ("a", "b"):
         assert operators.post("/v1/images", json={"name": name, "url": "https://example.org/x"}).status_code == 201
     assert operators.put("/v1/nodes/n1/power", json={"target": "on"}).status_code == 202
-    appliance.context.background.submit(lambda: None).result(timeout=10)
+    appliance.context.background.submit(lambda: None).result(timeout=30)
     assert operators.get("/v1/nodes/n1").get_json()["power_state"] == "power on"
 
 
