@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -35,6 +36,8 @@ from appliance.services.vault import Vault
 KEPT_FOR = timedelta(hours=24)
 KEPT_MOST = 20
 """Images that no node has."""
+HOST_MOST = 2
+"""Images that come from one server at once: one place is left for those from others."""
 FORGET_FAILED = timedelta(hours=1)
 CHECK_S, NOTE_S, EVENT_S = 1.0, 5.0, 10.0
 """Seconds at least between two looks whether the work is still wanted, two notes of progress, the first two events."""
@@ -89,8 +92,19 @@ def claim(
     key = hashlib.sha256(text.encode()).hexdigest()
     row = session.scalar(select(ImageSource).where(ImageSource.key == key).with_for_update())
     image = session.scalar(select(Image).where(Image.uuid == row.image_uuid)) if row is not None else None
-    if row is None or image is None:
-        return _take(session, row, key, asked, flow_uuid=flow_uuid, now=now)
+    if row is not None and image is not None and (found := _of_others(session, row, image, flow_uuid, since, now)):
+        return found
+    if crowd := _crowd(session, asked["shown"]):
+        return Claim(busy=crowd)
+    if image is not None:
+        session.delete(image)
+    return _take(session, row, key, asked, flow_uuid=flow_uuid, now=now)
+
+
+def _of_others(  # noqa: PLR0917  (what `claim` was given)
+    session: Session, row: ImageSource, image: Image, flow_uuid: str, since: datetime, now: datetime
+) -> Claim | None:
+    """What an image says that is there already; None: nothing any more."""
     if image.status in (Status.ACTIVE, Status.DEACTIVATED):
         row.used_at = now
         return Claim(ready=image)
@@ -100,8 +114,24 @@ def claim(
         return Claim(busy=f"another deploy fetches the image ({_how_far(row)})")
     if image.status == Status.KILLED and image.updated_at >= since:
         return Claim(broken=image.problem or "it could not be fetched")
-    session.delete(image)
-    return _take(session, row, key, asked, flow_uuid=flow_uuid, now=now)
+    return None
+
+
+def _crowd(session: Session, shown: str) -> str:
+    """Which other images have to come before this one, since they come from the same server; empty: none."""
+    coming = session.scalars(
+        select(ImageSource.address)
+        .join(Image, Image.uuid == ImageSource.image_uuid)
+        .join(Flow, Flow.uuid == ImageSource.flow_uuid)
+        .where(Image.status == Status.SAVING, IS_ACTIVE)
+    )
+    host = _host(shown)
+    count = sum(_host(address) == host for address in coming)
+    return f"{count} other images come from {host}, which is asked for no more at once" if count >= HOST_MOST else ""
+
+
+def _host(shown: str) -> str:
+    return urlsplit(shown).hostname or "there"
 
 
 def _take(
