@@ -32,7 +32,8 @@ from appliance.services import (
     vault,
 )
 from appliance.services.discovery import Policy
-from appliance.services.image_sources import HOST_MOST, ImageSources
+from appliance.services.image_claims import HOST_MOST
+from appliance.services.image_sources import ImageSources
 from appliance.services.image_store import ImageStore
 from appliance.services.vault import Vault
 from appliance.worker import power_sync, pretend

@@ -12,7 +12,7 @@ from appliance.models.flow import Flow
 from appliance.models.image import Image
 from appliance.models.image_source import ImageSource
 from appliance.models.node import Node
-from appliance.services import image_recovery, image_sources, images, instance_secrets, nodes
+from appliance.services import image_claims, image_recovery, image_sources, images, instance_secrets, nodes
 from appliance.services.image_faults import ChecksumDiffers
 from appliance.services.image_sources import Order
 from tests.fakes.mirror import BYTES, CANARY, DIGEST, SOURCE, SUMS, URL, Mirror
@@ -53,7 +53,7 @@ class Field:
 
     def claim(self, flow_uuid="", *, since=None, checksum=CHECKSUM, **asked):
         with self.database.write() as session:
-            found = image_sources.claim(
+            found = image_claims.claim(
                 session, ASKED | asked, checksum, flow_uuid=flow_uuid or self.mine, since=since or self.clock(),
                 now=self.clock(),
             )  # fmt: skip
@@ -230,7 +230,7 @@ def test_progress_is_told_in_the_timeline_and_to_those_who_ask(field, monkeypatc
 
     def check():
         with field.database.read() as session:
-            told.append(image_sources.progress(session, field.mine))
+            told.append(image_claims.progress(session, field.mine))
 
     field.bring(field.claim().fetch, check=check)
     assert "% of 0.1 MiB" in told[3]
