@@ -114,6 +114,7 @@ def test_imports_that_go_on_or_wait_outlive_a_kill(appliance: Served, mirror: Sl
     three = appliance.get("/v1/images/three")
     assert (three["status"], three["waits_for"]) == ("saving", "2 downloads of the appliance itself to end")
     appliance.kill("control")
+    mirror.go_on.set()
     appliance.until(
         lambda: [image["status"] for image in appliance.get("/v1/images")["items"]] == ["active"] * 3,
         within_s=120,
