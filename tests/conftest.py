@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from sqlalchemy import URL, Engine, event, make_url
 
 import appliance.models
@@ -26,8 +26,11 @@ from appliance.services.identity import passwords
 from tests.fakes import postgres_server as postgres
 from tests.fakes.clock import FakeClock
 
-# On a busy machine any example may be late; how long a codec takes is for benchmarks. A pipeline repeats itself.
-settings.register_profile("rackwright", deadline=None, derandomize="CI" in os.environ)
+# On a busy machine any example may be late, and so may its making; how long a codec takes is for benchmarks.
+# A pipeline repeats itself.
+settings.register_profile(
+    "rackwright", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("rackwright")
 
 # A background job of a shell is born with SIGINT ignored, and so would be each program that tests start and interrupt.

@@ -50,6 +50,7 @@ def start(
             env=environment,
             cwd=cwd,
         )
+    _reap()
     _children[child.pid] = child
     return Started(role=role, pid=child.pid, started_ticks=_start_ticks(child.pid) or 0)
 
@@ -59,7 +60,7 @@ def stop(process: Started, *, grace_s: float = 5.0) -> bool:
     try:
         handle = os.pidfd_open(process.pid)
     except ProcessLookupError:
-        _reap(process.pid)
+        _reap()
         return True
     try:
         # The handle pins the process; only now does comparing the start time prove anything.
@@ -68,7 +69,7 @@ def stop(process: Started, *, grace_s: float = 5.0) -> bool:
         return _end(handle, process, grace_s)
     finally:
         os.close(handle)
-        _reap(process.pid)
+        _reap()
 
 
 def kill(process: Started) -> None:
@@ -93,10 +94,11 @@ def environment() -> dict[str, str]:
 _children: dict[int, "subprocess.Popen[bytes]"] = {}
 
 
-def _reap(pid: int) -> None:
-    child = _children.get(pid)
-    if child is not None and child.poll() is not None:
-        del _children[pid]
+def _reap() -> None:
+    """All that have ended: one that died by itself, and was replaced, is stopped by nobody."""
+    for pid, child in list(_children.items()):
+        if child.poll() is not None:
+            _children.pop(pid, None)  # `down` stops several at once
 
 
 def _end(handle: int, process: Started, grace_s: float) -> bool:

@@ -31,7 +31,9 @@ STEADY_S = 60.0  # who lived so long is restarted at once again
 READY_POLL_S = 0.1
 EX_CONFIG = 78
 ENTRY = "appliance.main.child"
-_WATCHED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
+WATCHED = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
+"""Blocked in every thread of the supervisor from its first moment: whichever does not block a signal may be given it,
+and then the one that waits for it here never hears of it."""
 
 
 class StartFailed(RackwrightError):
@@ -87,13 +89,13 @@ class Family:
 
     def run(self) -> int:
         """Until told to stop; 0 then. Raises StartFailed when `control` refuses its first start."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+        signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
         log.info("serving state=%s roles=%s", self.config.state, ",".join(sorted(self.roles)))
         try:
             while not self.is_stopping:
                 self._start_due()
                 self._note_readiness()
-                self._handle(signal.sigtimedwait(_WATCHED, self._pause_s()))
+                self._handle(signal.sigtimedwait(WATCHED, self._pause_s()))
         finally:
             self._stop_all()
         log.info("stopped")

@@ -24,7 +24,7 @@ from appliance.config import Config, Places, refuse_debug
 from appliance.domain.errors import Conflict, Invalid, RackwrightError
 from appliance.domain.values import BadValue, endpoint
 from appliance.main import logs
-from appliance.main.children import STOP_S, Family, StartFailed
+from appliance.main.children import STOP_S, WATCHED, Family, StartFailed
 
 log = logging.getLogger(__name__)
 
@@ -108,10 +108,12 @@ def _guard(config: Config, lock: int, listen: str | None, roles: frozenset[str])
         signal.signal(number, pass_on)
     while True:
         verdict_end, told = os.pipe()
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
         supervisor = os.fork()
         if supervisor == 0:
             os.close(verdict_end)
             _become_supervisor(config, lock, told, listen, roles)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.close(told)
         _write_holders(lock, {"guard": os.getpid(), "supervisor": supervisor})
         if stopping:  # the signal came while there was nobody to pass it on to

@@ -11,7 +11,6 @@ import json
 import secrets
 import ssl
 import threading
-import time
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
@@ -52,6 +51,7 @@ class VirtualRedfish:
         self._tls = tls
         self._server: ThreadingHTTPServer | None = None
         self._thread: threading.Thread | None = None
+        self._over = threading.Event()
 
     @property
     def requests(self) -> list[tuple[str, str]]:
@@ -67,10 +67,12 @@ class VirtualRedfish:
         return len(self.state.tokens)
 
     def start(self) -> None:
-        state = self.state
+        state, ends = self.state, threading.Event()
 
         class Bound(_Handler):
-            service = state
+            service, over = state, ends
+
+        self._over = ends
 
         self._server = ThreadingHTTPServer((self.address, self.tcp_port), Bound)
         self._server.daemon_threads = True
@@ -83,6 +85,7 @@ class VirtualRedfish:
 
     def stop(self) -> None:
         if self._server is not None and self._thread is not None:
+            self._over.set()
             self._server.shutdown()
             self._thread.join()
             self._server.server_close()
@@ -97,7 +100,10 @@ class VirtualRedfish:
 
 
 class _Handler(BaseHTTPRequestHandler):
+    """over: set when the service stops; who sleeps for the weather's sake wakes then."""
+
     service: State
+    over: threading.Event
     protocol_version = "HTTP/1.1"
     timeout = 20
     wbufsize = 65536  # one packet per answer, not one for the head that then waits to be acknowledged
@@ -129,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         path = url.path.rstrip("/")
         weather = self.service.weather
-        time.sleep(weather.delay_s)
+        self.over.wait(weather.delay_s)
         with self.service.lock:
             self.service.requests.append((method, path))
             try:
@@ -158,7 +164,8 @@ class _Handler(BaseHTTPRequestHandler):
         for number in range(len(raw)):
             self.wfile.write(raw[number : number + 1])
             self.wfile.flush()
-            time.sleep(weather.drip_s)
+            if self.over.wait(weather.drip_s):
+                return
 
     def _answer(self, method: str, path: str, body: Json) -> Reply:
         state = self.service

@@ -16,7 +16,7 @@ from agent import neighbours
 from agent.host import Host
 found, reports = {}, []
 print("ready", flush=True)
-for _ in range(25):
+for _ in range(60):
     if not found:
         neighbours.listen(Host(Path(sys.argv[1])), found, lambda: reports.append(1), for_s=1)
 print(json.dumps([found, len(reports)]))
@@ -27,7 +27,7 @@ from scapy.all import Ether, conf, sendp
 from scapy.contrib.lldp import *
 frame = Ether(dst="01:80:c2:00:00:0e", src="02:00:00:00:00:01") / LLDPDUChassisID(subtype=4, id="02:00:00:00:00:01")
 frame = frame / LLDPDUPortID(subtype=5, id=b"port-7") / LLDPDUTimeToLive(ttl=120) / LLDPDUEndOfLLDPDU()
-sendp(frame, iface="agtpeer", count=250, inter=0.1, verbose=False)
+sendp(frame, iface="agtpeer", count=600, inter=0.1, verbose=False)
 """
 
 
@@ -54,6 +54,6 @@ def test_a_switch_port_is_heard(space, tmp_path):
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=tree) as listener:
         assert listener.stdout.readline() == "ready\n"
         with subprocess.Popen([*python, _SEND], cwd=tree) as sender:
-            said = listener.communicate(timeout=30)[0]
+            said = listener.communicate(timeout=100)[0]
             sender.kill()
     assert said == '[{"agtcard": {"chassis_id": "02:00:00:00:00:01", "port_id": "port-7"}}, 1]\n'

@@ -71,11 +71,10 @@ def test_from_the_first_call_to_leaving(program, machine, control):
         assert control.final("a2")["result"]["disks"][0]["status"] == "erased"
         assert not any((machine.root / "dev/vda").read_bytes()[:_MIB])
         control.await_that(lambda: any("command ended name=erase" in line for line in control.lines))
-        control.await_that(lambda: control.heartbeats)
-        assert control.heartbeats[0]["busy"] is None
+        control.await_that(lambda: any(told["busy"] is None for told in control.heartbeats))
         control.order("a3", "power_off")
         control.await_that(lambda: control.final("a3"))
-        said = process.communicate(timeout=10)[0]
+        said = process.communicate(timeout=30)[0]
         assert process.returncode == 0
     assert (machine.root / "run/rackwright/left").read_text() == "power_off"
     for text in (said, "\n".join(control.lines)):
@@ -134,5 +133,5 @@ def test_a_wrong_authority_is_never_spoken_to(program, machine, control):
 
 def test_without_its_kernel_words_it_says_so_and_ends(program, machine, control):
     with _agent(program, machine, control, words="quiet") as process:
-        said = process.communicate(timeout=10)[0]
+        said = process.communicate(timeout=30)[0]
         assert (process.returncode, "rackwright.api is missing" in said) == (1, True)

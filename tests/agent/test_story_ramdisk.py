@@ -15,7 +15,7 @@ from tests.fakes.story_cache import RAMDISK, TREE
 
 _MIB = 1024 * 1024
 _MAC = "52:54:00:0a:0b:01"
-_BOOT_S = 90
+_BOOT_S = 300
 
 pytestmark = [pytest.mark.story, pytest.mark.timeout(900)]
 
@@ -59,7 +59,7 @@ def test_the_ramdisk_is_small_and_an_unchanged_recipe_is_not_built_again(built):
     said, begin = [], time.monotonic()
     again = ramdisk.build(TREE / ".build/boot", RAMDISK, report=said.append)
     assert (again, said) == (built, [])
-    assert time.monotonic() - begin < 20
+    assert time.monotonic() - begin < 60
 
 
 def test_a_machine_boots_calls_reports_and_is_erased(built, tmp_path):
@@ -83,7 +83,7 @@ def test_a_machine_boots_calls_reports_and_is_erased(built, tmp_path):
         with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=console, stderr=console) as machine:
             try:
                 _story(control)
-                machine.wait(30)
+                machine.wait(120)
             finally:
                 machine.kill()
     said = (tmp_path / "console").read_text(errors="replace")
@@ -116,7 +116,7 @@ def _story(control):
         ("a4", "power_off", {}),
     ):
         control.order(uuid, name, params)
-        control.await_that(lambda uuid=uuid: control.final(uuid), 60)
+        control.await_that(lambda uuid=uuid: control.final(uuid), 200)
         assert control.final(uuid)["status"] == "done", control.final(uuid)
     erased = control.final("a3")["result"]["disks"]
     assert {disk["serial"]: disk["how"] for disk in erased} == {

@@ -71,9 +71,9 @@ def test_what_is_no_certificate(pem):
 def test_nobody_there():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with pytest.raises(NoAnswer):
-        transport.Client(f"http://127.0.0.1:{port}", context=None).request("GET", "/", timeout_s=2)
+        port = free.getsockname()[1]  # bound, so that nobody else gets it, but without a listener
+        with pytest.raises(NoAnswer):
+            transport.Client(f"http://127.0.0.1:{port}", context=None).request("GET", "/", timeout_s=2)
 
 
 def _server(answer: bytes, *, keep_open=False):
@@ -86,7 +86,7 @@ def _server(answer: bytes, *, keep_open=False):
         connection.recv(65536)
         connection.sendall(answer)
         if keep_open:
-            done.wait(10)
+            done.wait(30)
         connection.close()
 
     thread = threading.Thread(target=serve, daemon=True)
@@ -94,7 +94,7 @@ def _server(answer: bytes, *, keep_open=False):
 
     def end():
         done.set()
-        thread.join(5)
+        thread.join(30)
         listener.close()
 
     return listener.getsockname()[1], end

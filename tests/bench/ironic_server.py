@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.bench.api_load import Target
-from tests.fakes import serving
+from tests.fakes import ports
 
 LOCK = Path(__file__).with_name("ironic-requirements.lock")
 CONFIGURATION = """\
@@ -81,7 +81,7 @@ def environment(builds: Path) -> Path:
 class Ironic:
     def __init__(self, commands: Path, state: Path) -> None:
         self._commands, self._state = commands, state
-        self._port = serving.free_port()
+        self._port = ports.free(1)[0]
         self.target = Target(url=f"http://127.0.0.1:{self._port}")
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -187,7 +187,7 @@ class BmcContract(QuietBmcContract):
         console = bmc.open_console(listen)
         assert console.is_open
         console.write(b"ping")
-        assert arrived.wait(5)
+        assert arrived.wait(30)
         console.close()
         with pytest.raises(BmcError):
             write_until_closed(console)

@@ -9,7 +9,6 @@ https://www.w3.org/TR/webdriver2/; the two log types are chromedriver's own.
 import base64
 import json
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
+
+from tests.fakes import ports
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 PATIENCE_S = 20  # whether something happens is for tests; how soon, for benchmarks
@@ -176,8 +177,7 @@ class Browser:
 def chromium(*, has_scripts: bool = True) -> Iterator[Browser]:
     """A fresh browser with an empty profile, and its driver; both are gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="rackwright-chromium-", ignore_cleanup_errors=True) as home:
-        with socket.create_server(("127.0.0.1", 0)) as spare:
-            port = spare.getsockname()[1]
+        port = ports.free(1)[0]
         log = (Path(home) / "driver.log").open("wb")
         driver = subprocess.Popen(["chromedriver", f"--port={port}"], stdout=log, stderr=log)
         try:
@@ -190,12 +190,12 @@ def chromium(*, has_scripts: bool = True) -> Iterator[Browser]:
                     browser.close()
         finally:
             driver.terminate()
-            driver.wait(timeout=20)
+            driver.wait(timeout=30)
             log.close()
 
 
 def _ready(http: urllib3.PoolManager, url: str) -> None:
-    ends = time.monotonic() + 30
+    ends = time.monotonic() + 60
     while time.monotonic() < ends:
         try:
             if json.loads(http.request("GET", f"{url}/status", timeout=5, retries=False).data)["value"]["ready"]:
@@ -203,4 +203,4 @@ def _ready(http: urllib3.PoolManager, url: str) -> None:
         except (urllib3.exceptions.HTTPError, KeyError):
             pass
         time.sleep(0.1)
-    raise BrowserError("chromedriver did not start within 30 s")
+    raise BrowserError("chromedriver did not start within 60 s")

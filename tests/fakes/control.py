@@ -37,12 +37,12 @@ class FakeControl:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(socket_path,), daemon=True)
         self._thread.start()
-        if not self._ready.wait(10):
+        if not self._ready.wait(30):
             raise TimeoutError("the fake control did not start")
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(30)
 
     def change(self, **changes: Any) -> None:
         """Change the configuration and wake the long poll."""

@@ -418,7 +418,7 @@ def serving(api: FakeApi, directory: Path, *, port: int = 0) -> Iterator[tuple[s
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(30)
 
 
 def make_certificate(directory: Path) -> tuple[Path, Path]:

@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.fakes import ports
+
 
 class Authority:
     """A CA and a server certificate for the given addresses, as files below folder."""
@@ -83,7 +85,7 @@ class FakeControl:
         self.faults: list[int] = []  # statuses to answer the next requests with, 0 for a cut connection
         self.paths: list[str] = []
         self.poll_s = 0.3
-        self.api_port = self.http_port = 0
+        self.api_port, self.http_port = ports.free(2)  # kept over a restart
         self._servers: list[ThreadingHTTPServer] = []
 
     def kernel_words(self, boot_mac: str = "52:54:00:00:00:01") -> str:
@@ -125,7 +127,7 @@ class FakeControl:
             self.pending.append({"uuid": uuid, "name": name, "params": params or {}})
             self.changed.notify_all()
 
-    def await_that(self, condition, timeout: float = 10.0) -> None:
+    def await_that(self, condition, timeout: float = 60.0) -> None:
         with self.changed:
             assert self.changed.wait_for(condition, timeout), "the agent did not do that in time"
 

@@ -39,7 +39,7 @@ class Netns:
         """A machine without QEMU: a namespace of its own with `eth0` on our bridge."""
         return Guest(self, mac)
 
-    def run(self, *argv: str, timeout: float = 20) -> str:
+    def run(self, *argv: str, timeout: float = 60) -> str:
         return subprocess.run(
             ["ip", "netns", "exec", self.name, *argv], check=True, capture_output=True, text=True, timeout=timeout
         ).stdout
@@ -57,7 +57,7 @@ class Netns:
             "import sys, urllib.request; "
             f"print(urllib.request.urlopen('http://127.0.0.1:{port}/healthz', timeout=2).read().decode())"
         )
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while True:
             try:
                 self.run(sys.executable, "-c", probe)
@@ -82,7 +82,7 @@ class Guest:
         for name in ("lo", "eth0"):
             _ip("-n", self.name, "link", "set", name, "up")
 
-    def run(self, *argv: str, timeout: float = 20) -> str:
+    def run(self, *argv: str, timeout: float = 60) -> str:
         return subprocess.run(
             ["ip", "netns", "exec", self.name, *argv], check=True, capture_output=True, text=True, timeout=timeout
         ).stdout
@@ -91,7 +91,7 @@ class Guest:
         """Get a lease with udhcpc and put it on eth0; the address. Raises CalledProcessError without an answer."""
         argv = ["busybox", "udhcpc", "-i", "eth0", "-f", "-n", "-q", "-t", "6", "-T", "1", "-s", "/bin/true"]
         out = subprocess.run(
-            ["ip", "netns", "exec", self.name, *argv, *words], check=True, capture_output=True, text=True, timeout=20
+            ["ip", "netns", "exec", self.name, *argv, *words], check=True, capture_output=True, text=True, timeout=60
         ).stderr
         address = out.split("lease of ")[-1].split()[0]
         subprocess.run(["ip", "-n", self.name, "addr", "flush", "dev", "eth0"], check=True)
@@ -113,7 +113,7 @@ def finish(process: subprocess.Popen[bytes]) -> int:
     """End a program that the test started, politely first."""
     process.terminate()
     try:
-        return process.wait(10)
+        return process.wait(30)
     except subprocess.TimeoutExpired:
         process.kill()
-        return process.wait(10)
+        return process.wait(30)

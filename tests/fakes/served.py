@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import struct
 import subprocess
 import sys
@@ -20,27 +19,16 @@ from appliance.main.cli.waiting import is_resting
 from appliance.main.client import Client
 from appliance.main.client_errors import ApiError, ClientError
 from appliance.services import setup
+from tests.fakes.ports import free
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "correct-horse-battery"
-READY_S = 40.0
+READY_S = 60.0
 POLL_S = 0.05
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 FAST = {"agent_boot": '"30s"', "call_home": '"30s"', "kexec_home": '"10s"', "power_change": '"5s"'}
 
 Json = dict[str, Any]
-
-
-def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> list[int]:
-    """Ports that nobody has now. All are held until all are known, so they differ."""
-    held = [socket.socket(socket.AF_INET, kind) for _ in range(count)]
-    try:
-        for one in held:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in held]
-    finally:
-        for one in held:
-            one.close()
 
 
 def make_state(state: Path, *, database_url: str | None = None) -> Path:
@@ -63,8 +51,7 @@ class Ports:
 
     @classmethod
     def free(cls) -> "Ports":
-        found = free_ports(6)
-        return cls(**dict(zip(("api", "agent", "http", "tftp", "dns", "dhcp"), found, strict=True)))
+        return cls(**dict(zip(("api", "agent", "http", "tftp", "dns", "dhcp"), free(6), strict=True)))
 
 
 def configure(state: Path, ports: Ports, *, settings: Mapping[str, Mapping[str, str]] | None = None) -> None:
@@ -165,11 +152,12 @@ class Served:
 
     def kill(self, name: str) -> int:
         """`kill -9`; waits until it is gone."""
+        self.until(lambda: self.pid(name) > 0, within_s=READY_S, what=f"{name} runs")  # 0 would be all of us
         pid = self.pid(name)
         os.kill(pid, signal.SIGKILL)
         if self.process is not None and pid == self.process.pid:
-            self.process.wait(10)
-        self.until(lambda: is_gone(pid), within_s=10, what=f"{name} is gone")
+            self.process.wait(30)
+        self.until(lambda: is_gone(pid), within_s=30, what=f"{name} is gone")
         return pid
 
     def stop(self) -> int:
@@ -190,7 +178,7 @@ class Served:
                     if str(self.state) in Path(f"/proc/{pid}/cmdline").read_text(errors="replace"):
                         os.kill(pid, signal.SIGKILL)
         if self.process is not None:
-            self.process.wait(10)
+            self.process.wait(30)
 
     def log(self) -> str:
         return "".join(path.read_text(errors="replace") for path in (self.state / "log").glob("*.log"))
@@ -289,7 +277,7 @@ class Served:
             found[:] = [self.get(f"/v1/images/{name}")]
             return found[0]["status"] not in ("queued", "saving")
 
-        self.until(is_settled, within_s=30, what=f"the image {name} is packed")
+        self.until(is_settled, within_s=60, what=f"the image {name} is packed")
         return found[0]
 
     def fleet(self, count: int) -> list[str]:

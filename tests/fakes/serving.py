@@ -7,7 +7,6 @@ with serving.appliance(folder) as it:                 # SQLite; database_url= fo
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any
 
 from appliance.main.client import Client, ClientError
 from appliance.services import setup
+from tests.fakes import ports
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "correct-horse-battery"
@@ -29,7 +29,7 @@ class Appliance:
 
     def __init__(self, state: Path, only: str) -> None:
         self.state, self.only = state, only
-        self.port, self.agent_port = free_port(), free_port()
+        self.port, self.agent_port = ports.free(2)
         self.url = f"https://127.0.0.1:{self.port}"
         self.ca = state / "tls" / "ca.pem"
         self.token = ""
@@ -88,7 +88,7 @@ class Appliance:
             return process.wait(20)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            return process.wait(5)
+            return process.wait(30)
 
     def log_text(self) -> str:
         files = [self.state / "log" / "control.log", self.state.with_name(f"{self.state.name}.log")]
@@ -130,7 +130,7 @@ class Appliance:
         client.call("POST", "/v1/images", body={"name": name})
         disk = boot_sector() + b"\x5a" * 4096
         client.upload(f"/v1/images/{name}/file", [disk, bytes(size - len(disk))], size=size, headers={})
-        ends = time.monotonic() + 30
+        ends = time.monotonic() + 60
         while (shown := client.get(f"/v1/images/{name}"))["status"] != "active":
             assert shown["status"] in {"queued", "saving"}, shown
             assert time.monotonic() < ends, shown
@@ -167,9 +167,3 @@ def pss_mb(pid: int) -> float:
         if line.startswith("Pss:"):
             return round(int(line.split()[1]) / 1024, 1)
     raise AssertionError(pid)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -8,9 +8,11 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from bmc.types import BootDevice
@@ -86,6 +88,8 @@ class WorkingMachine(PretendMachine):
 
     def _boot(self, wish: BootDevice) -> None:
         script = "" if wish is BootDevice.DISK else self._script()
+        if not self._is_on:
+            return
         found = re.search(r"rackwright\.api=.*", script)
         if found is None:
             self._boot_disk()
@@ -104,22 +108,39 @@ class WorkingMachine(PretendMachine):
             self._boot_disk()
 
     def _script(self) -> str:
-        """As netboot asks control for it."""
+        """As netboot asks control for it: again, as firmware does, while control is being started anew."""
+        while self._is_on:
+            with suppress(OSError, http.client.HTTPException):
+                return self._ask_script()
+            time.sleep(0.5)
+        return ""
+
+    def _ask_script(self) -> str:
         connection = http.client.HTTPConnection("localhost", timeout=20)
         connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.connect(str(self._appliance.state / "run" / "control.sock"))
         query = f"mac={self.mac}&address=127.0.0.1&server=127.0.0.1&platform=pcbios"
-        connection.request("GET", f"/internal/boot/script?{query}")
-        text = connection.getresponse().read().decode()
-        connection.close()
-        return text
+        with closing(connection):
+            connection.sock.connect(str(self._appliance.state / "run" / "control.sock"))
+            connection.request("GET", f"/internal/boot/script?{query}")
+            return connection.getresponse().read().decode()
 
     def _boot_disk(self) -> None:
         data = self.disk.read_bytes()
         found = _HOME.search(data) if data[510:512] == b"\x55\xaa" else None
         if found is not None and self.calls_home:
-            with suppress(OSError):
-                urllib.request.urlopen(found[0].decode(), data=b"hostname=x", timeout=20).close()
+            self._call_home(found[0].decode())
+
+    def _call_home(self, url: str) -> None:
+        """As cloud-init does: again when nobody answers."""
+        for _ in range(20):
+            try:
+                urllib.request.urlopen(url, data=b"hostname=x", timeout=20).close()
+            except urllib.error.HTTPError as refused:
+                refused.close()
+            except OSError:
+                time.sleep(0.5)
+                continue
+            return
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def begin_the_write(appliance: Served) -> int:
     return told[0]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(360)
 def test_an_agent_that_vanishes_while_writing(start, tmp_path):
     appliance = start(**LOST)
     with working_machine(appliance, tmp_path / "m1", "m1") as machine:
@@ -62,7 +62,7 @@ def test_an_agent_that_vanishes_while_writing(start, tmp_path):
         assert machine.disk.read_bytes()[510:512] == b"\x55\xaa"
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(360)
 @pytest.mark.parametrize("name", ["control", "netboot", "supervisor"])
 def test_kill_9_during_the_write(start, tmp_path, name):
     """The agent goes on writing, or fetches anew what broke off; the deploy ends by itself, written once."""
@@ -78,7 +78,7 @@ def test_kill_9_during_the_write(start, tmp_path, name):
         assert len(done) == 1
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(360)
 def test_a_machine_that_lost_power_while_it_was_available(start, tmp_path):
     """Its agent was heard of a moment ago, but it is gone: the deploy boots it instead of waiting for nobody."""
     appliance = start(**LOST)
@@ -89,7 +89,7 @@ def test_a_machine_that_lost_power_while_it_was_available(start, tmp_path):
         assert node["provision_state"] == "active", node["failure"]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(360)
 def test_an_installed_system_that_never_calls_home(start, tmp_path):
     appliance = start(**LOST)
     with working_machine(appliance, tmp_path / "m1", "m1") as machine:
@@ -102,7 +102,7 @@ def test_an_installed_system_that_never_calls_home(start, tmp_path):
         assert appliance.do("m1", "rebuild", within_s=90)["provision_state"] == "active"
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(360)
 def test_an_image_whose_bytes_rot_on_the_appliance(start, tmp_path):
     """What the agent fetches is checked against what control promised: nothing wrong is ever booted."""
     appliance = start(**LOST)

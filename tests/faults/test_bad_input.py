@@ -126,7 +126,7 @@ def test_an_upload_that_breaks_off(ready):
         context.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
     ):
         connection.sendall(head.encode() + b"x" * 100_000)
-    ready.until(lambda: ready.get("/v1/images/broken-off")["status"] == "killed", within_s=20, what="it is killed")
+    ready.until(lambda: ready.get("/v1/images/broken-off")["status"] == "killed", within_s=60, what="it is killed")
     image = ready.get("/v1/images/broken-off")
     assert image["problem"]
     assert not list((ready.state / "images" / image["uuid"]).glob("upload*"))
@@ -160,7 +160,7 @@ def test_an_image_larger_than_the_disk(ready):
     uuid = ready.get("/v1/images/small")["uuid"]
     import sqlite3
 
-    with sqlite3.connect(ready.state / "rackwright.db", timeout=10) as database:
+    with sqlite3.connect(ready.state / "rackwright.db", timeout=30) as database:
         database.execute("UPDATE image SET virtual_size_bytes = ? WHERE uuid = ?", (1 << 40, uuid))
     database.close()
     try:
@@ -174,7 +174,7 @@ def test_an_image_larger_than_the_disk(ready):
         assert node["provision_state"] == "available"
         assert node["instance"] is None
     finally:
-        with sqlite3.connect(ready.state / "rackwright.db", timeout=10) as database:
+        with sqlite3.connect(ready.state / "rackwright.db", timeout=30) as database:
             database.execute("UPDATE image SET virtual_size_bytes = ? WHERE uuid = ?", (4 << 20, uuid))
         database.close()
 

@@ -3,6 +3,9 @@
 The answers of the API itself are searched by tests/appliance/http/test_canaries.py.
 """
 
+from contextlib import suppress
+from pathlib import Path
+
 import pytest
 
 from tests.fakes.served import PASSWORD, Served
@@ -14,7 +17,14 @@ COMMANDS = (
 )  # fmt: skip
 
 
-@pytest.mark.timeout(240)
+def content(path: Path) -> bytes:
+    """Of a file of a running appliance: one that is written beside and renamed may be gone under its first name."""
+    with suppress(FileNotFoundError):
+        return path.read_bytes()
+    return b""
+
+
+@pytest.mark.timeout(360)
 def test_no_secret_is_told_or_written_down(appliance: Served):
     bmc = {"address": "127.0.0.1", "udp_port": 9, "username": "root", "password": BMC}  # nobody answers there
     appliance.call("POST", "/v1/nodes", {"name": "n1", "driver": "ipmi", "bmc": bmc, "macs": ["52:54:00:fa:01:01"]})
@@ -36,4 +46,4 @@ def test_no_secret_is_told_or_written_down(appliance: Served):
     assert appliance.token
     for canary in (BMC, USER_DATA, RESCUE, PASSWORD, appliance.token):
         assert canary not in told
-        assert [path.name for path in written if canary.encode() in path.read_bytes()] == []
+        assert [path.name for path in written if canary.encode() in content(path)] == []

@@ -92,7 +92,7 @@ def test_an_upload_that_does_not_fit(small):
         small.client().upload("/v1/images/large/file", [data], size=len(data), headers={})
     assert (refused.value.status, refused.value.code) == (507, "storage-full")
     assert refused.value.next_step == "delete images or enlarge the disk, then send it again"
-    small.until(lambda: small.get("/v1/images/large")["status"] == "killed", within_s=20, what="the image is killed")
+    small.until(lambda: small.get("/v1/images/large")["status"] == "killed", within_s=60, what="the image is killed")
     image = small.get("/v1/images/large")
     assert image["problem"] == "The appliance's disk is full."
     assert not list((small.state / "images").rglob("upload*")), "nothing of it is kept"

@@ -3,7 +3,6 @@
 import hashlib
 import http.server
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -12,15 +11,14 @@ from tests.fakes.served import Served, disk_image
 
 NODES = 4
 CANARY = "signature-canary"
-PIECE = 64 << 10
 
 
 class SlowMirror:
-    """Serves one image, at `rate` bytes per second, whatever the path. asked: how often."""
+    """Serves one image whatever the path; the second half of it once `go_on` is set. asked: how often."""
 
-    def __init__(self, data: bytes, rate: int) -> None:
+    def __init__(self, data: bytes) -> None:
         mirror = self
-        self.data, self.asked = data, 0
+        self.data, self.asked, self.go_on = data, 0, threading.Event()
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -29,9 +27,9 @@ class SlowMirror:
                 body = b"" if self.path.startswith("/none") else data
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                for start in range(0, len(body), PIECE):
-                    self.wfile.write(body[start : start + PIECE])
-                    time.sleep(PIECE / rate)
+                self.wfile.write(body[: len(body) // 2])
+                mirror.go_on.wait(100)
+                self.wfile.write(body[len(body) // 2 :])
 
             def log_message(self, *arguments: object) -> None:
                 pass
@@ -46,9 +44,10 @@ class SlowMirror:
 
 @pytest.fixture
 def mirror() -> Iterator[SlowMirror]:
-    made = SlowMirror(disk_image(4 << 20), rate=2 << 20)
+    made = SlowMirror(disk_image(4 << 20))
     threading.Thread(target=made.server.serve_forever, args=(0.02,), daemon=True).start()
     yield made
+    made.go_on.set()
     made.server.shutdown()
     made.server.server_close()
 
@@ -89,6 +88,7 @@ def test_a_kill_in_the_middle_of_the_fetch_loses_no_deploy(appliance: Served, mi
         what="the others wait for it, and `why` says so",
     )
     appliance.kill("control")
+    mirror.go_on.set()
     nodes = [appliance.rest(ref, within_s=120) for ref in refs]
     assert [node["provision_state"] for node in nodes] == ["active"] * NODES, nodes[0]["last_error"]
     assert mirror.asked == 2, "the one that was cut off, and the one after it"

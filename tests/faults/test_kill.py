@@ -30,14 +30,14 @@ def test_a_killed_process_loses_no_deploy(start, name):
         appliance.call("POST", f"/v1/nodes/{ref}/deploy", {"image": "small"})
     appliance.until(
         lambda: any(appliance.node(ref)["provision_state"] == "wait call-back" for ref in refs),
-        within_s=20,
+        within_s=60,
         what="the deploys are under way",
     )
     killed = appliance.kill(name)
     if name == "guard":
         appliance.start(wait=False)  # what systemd does; it relieves the supervisor that lost its guard
     all_active_once(appliance, refs)
-    appliance.until(lambda: appliance.status().get("is_ready"), within_s=20, what="all serve again")
+    appliance.until(lambda: appliance.status().get("is_ready"), within_s=60, what="all serve again")
     assert appliance.pid(name) != killed
 
 
@@ -52,7 +52,7 @@ def test_a_control_that_is_killed_again_and_again_gets_there(either):
         seen = {ref: appliance.node(ref)["updated_at"] for ref in refs}
         appliance.until(
             lambda seen=seen: any(appliance.node(ref)["updated_at"] != at for ref, at in seen.items()),
-            within_s=20,
+            within_s=60,
             what="one of them moves on",
         )
         appliance.kill("control")

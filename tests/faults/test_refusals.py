@@ -24,7 +24,7 @@ def serve(state: Path, *before: str) -> fake.Said:
     )  # fmt: skip
     one.process = process
     try:
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
     except subprocess.TimeoutExpired:
         one.clean_up()
         raise
@@ -71,7 +71,7 @@ def test_a_taken_boot_port_does_not_stop_the_appliance_and_is_told(start, state)
             lambda: any(
                 not check["ok"] and str(port) in check["detail"] for check in appliance.get("/v1/doctor")["checks"]
             ),
-            within_s=15,
+            within_s=60,
             what="doctor names the port",
         )
         said = appliance.cli("doctor")
@@ -80,7 +80,7 @@ def test_a_taken_boot_port_does_not_stop_the_appliance_and_is_told(start, state)
         assert "another program listens there" in said.out
     appliance.until(
         lambda: not any(str(port) in check["detail"] for check in appliance.get("/v1/doctor")["checks"]),
-        within_s=15,
+        within_s=60,
         what="netboot takes the port once it is free",
     )
 
@@ -93,12 +93,12 @@ def test_a_taken_port_of_a_subnet_is_told_and_taken_when_it_is_free(start, servi
         appliance = start(netboot={f"{service}_port": str(port)})
         subnet = {"name": "s", "cidr": "127.0.0.0/24", "pool": "127.0.0.50-127.0.0.60"}
         appliance.call("POST", "/v1/subnets", {**subnet, "interface": "lo"})
-        appliance.until(lambda: str(port) in netboot_check(appliance)["detail"], within_s=20, what="it is told")
+        appliance.until(lambda: str(port) in netboot_check(appliance)["detail"], within_s=60, what="it is told")
         check = netboot_check(appliance)
         assert not check["ok"]
         assert f"port {port}: another program listens there" in check["detail"]
         assert check["next"]
-    appliance.until(lambda: netboot_check(appliance)["ok"], within_s=20, what="netboot takes the port")
+    appliance.until(lambda: netboot_check(appliance)["ok"], within_s=60, what="netboot takes the port")
 
 
 def netboot_check(appliance: Served) -> dict:

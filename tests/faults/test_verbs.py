@@ -35,7 +35,7 @@ def held(appliance: Served, state: str) -> None:
     appliance.until(lambda: appliance.node("m1")["provision_state"] == state, within_s=60, what=f"it is in {state}")
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(360)
 def test_steps_a_drive_of_their_own_service_and_rescue(start, tmp_path, dropbear):
     appliance = start(**LOST)
     with working_machine(appliance, tmp_path / "m1", "m1") as machine:

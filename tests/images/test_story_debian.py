@@ -28,7 +28,7 @@ OVMF = Path("/usr/share/OVMF")
 
 pytestmark = [
     pytest.mark.story,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1500),
     pytest.mark.skipif(os.geteuid() != 0, reason="mmdebstrap in root mode needs root"),
     pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="qemu-system-x86 is not installed"),
 ]
@@ -175,8 +175,8 @@ def test_the_agent_writes_it_in_a_machine_and_goes_there_by_kexec(image, tmp_pat
         words = "console=ttyS0,115200 rdinit=/story.sh net.ifnames=0 quiet"
         boot = ["-machine", "pc,graphics=off", "-kernel", str(info.vmlinuz), "-initrd", str(initrd), "-append", words]
         with Machine(tmp_path, disk, boot) as machine:
-            form = machine.await_form(home, "/call-home", 240)
-            checked = machine.await_form(home, "/checked", 300)
+            form = machine.await_form(home, "/call-home", 600)
+            checked = machine.await_form(home, "/checked", 700)
     assert form["hostname"] == ["story1"]
     assert form["instance_id"] == ["story"]
     assert form["pub_key_ed25519"][0].startswith("ssh-ed25519 ")
@@ -212,7 +212,7 @@ def test_uefi_boots_it_and_the_users_own_phone_home_is_kept(image, tmp_path):
         ]
         boot = ["-machine", "q35", *(word for item in flash for word in ("-drive", item))]
         with Machine(tmp_path, root / "dev/vda", boot) as machine:
-            machine.await_form(home, "/call-home", 240)
-            machine.await_form(home, "/own", 300)
+            machine.await_form(home, "/call-home", 600)
+            machine.await_form(home, "/own", 700)
     # The machine is called up when the user's commands have run.
     assert [path for path, _ in home.forms] == ["/runcmd", "/call-home", "/own"]

@@ -44,7 +44,9 @@ runs = st.lists(
 )
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(runs=runs, sectors=st.integers(1, 9 * MIB // 512))
 def test_what_is_packed_is_what_the_agent_unfolds(tmp_path, runs, sectors):
     disk = bytearray(sectors * 512)

@@ -117,7 +117,7 @@ def warm(folder: Path, *, home: Path) -> Iterator[Terminal]:
     finally:
         server.stdin.close()
         server.stdout.close()
-        server.wait(10)
+        server.wait(30)
 
 
 def cold(*, home: Path) -> Terminal:

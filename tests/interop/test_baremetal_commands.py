@@ -52,15 +52,15 @@ def fake(typed: Terminal, name: str):
 
 @pytest.fixture
 def available(typed: Terminal, fake, name: str):
-    typed.does(f"openstack baremetal node manage {name} --wait 30")
-    typed.does(f"openstack baremetal node provide {name} --wait 30")
+    typed.does(f"openstack baremetal node manage {name} --wait 100")
+    typed.does(f"openstack baremetal node provide {name} --wait 100")
     return fake
 
 
 @pytest.fixture
 def active(typed: Terminal, available, name: str):
     typed.does(f"openstack baremetal node set {name} {INSTANCE}")
-    typed.does(f"openstack baremetal node deploy {name} --wait 30")
+    typed.does(f"openstack baremetal node deploy {name} --wait 100")
     return available
 
 
@@ -73,7 +73,7 @@ def state(typed: Terminal, name: str, field: str = "provision_state"):
     return typed.shows(f"openstack baremetal node show {name} --fields {field}")[field]
 
 
-def until(claim: Callable[[], object], within_s: float = 20) -> None:
+def until(claim: Callable[[], object], within_s: float = 60) -> None:
     ends = time.monotonic() + within_s
     while not claim():
         assert time.monotonic() < ends, f"not within {within_s} s"
@@ -269,11 +269,11 @@ def test_a_verb_that_the_state_forbids(typed: Terminal, fake, name: str):
 
 
 def test_manage_provide_inspect(typed: Terminal, fake, name: str):
-    typed.does(f"openstack baremetal node manage {name} --wait 30")
+    typed.does(f"openstack baremetal node manage {name} --wait 100")
     assert state(typed, name) == "manageable"
-    typed.does(f"openstack baremetal node inspect {name} --wait 30")
+    typed.does(f"openstack baremetal node inspect {name} --wait 100")
     assert state(typed, name) == "manageable"
-    typed.does(f"openstack baremetal node provide {name} --wait 30")
+    typed.does(f"openstack baremetal node provide {name} --wait 100")
     assert state(typed, name) == "available"
 
 
@@ -282,11 +282,11 @@ def test_manage_provide_inspect(typed: Terminal, fake, name: str):
 )
 def test_deploy_rebuild_undeploy(typed: Terminal, available, name: str, config_drive: str):
     typed.does(f"openstack baremetal node set {name} {INSTANCE}")
-    typed.does(f"openstack baremetal node deploy {name}{config_drive} --wait 30")
+    typed.does(f"openstack baremetal node deploy {name}{config_drive} --wait 100")
     assert state(typed, name) == "active"
-    typed.does(f"openstack baremetal node rebuild {name} --wait 30")
+    typed.does(f"openstack baremetal node rebuild {name} --wait 100")
     assert state(typed, name) == "active"
-    typed.does(f"openstack baremetal node undeploy {name} --wait 30")
+    typed.does(f"openstack baremetal node undeploy {name} --wait 100")
     assert state(typed, name) == "available"
 
 
@@ -295,37 +295,37 @@ def test_config_drive_of_a_file(typed: Terminal, available, name: str, tmp_path:
     drive = configdrive.of_documents(meta_data={"hostname": "one"}, user_data=None, network=None, vendor=None)
     (tmp_path / "drive").write_bytes(base64.b64encode(gzip.compress(drive)))
     typed.does(f"openstack baremetal node set {name} {INSTANCE}")
-    typed.does(f"openstack baremetal node deploy {name} --config-drive {tmp_path}/drive --wait 30")
+    typed.does(f"openstack baremetal node deploy {name} --config-drive {tmp_path}/drive --wait 100")
     assert state(typed, name) == "active"
-    typed.does(f"openstack baremetal node undeploy {name} --wait 30")
+    typed.does(f"openstack baremetal node undeploy {name} --wait 100")
 
 
 def test_rescue(typed: Terminal, active, name: str):
-    typed.does(f"openstack baremetal node rescue {name} --rescue-password s3cret-rescue --wait 30")
+    typed.does(f"openstack baremetal node rescue {name} --rescue-password s3cret-rescue --wait 100")
     assert state(typed, name) == "rescue"
-    typed.does(f"openstack baremetal node unrescue {name} --wait 30")
+    typed.does(f"openstack baremetal node unrescue {name} --wait 100")
     assert state(typed, name) == "active"
     assert "s3cret-rescue" not in typed(f"openstack baremetal node show {name} -f json").out
 
 
 def test_clean(typed: Terminal, fake, name: str):
-    typed.does(f"openstack baremetal node manage {name} --wait 30")
+    typed.does(f"openstack baremetal node manage {name} --wait 100")
     steps = """'[{"interface": "deploy", "step": "erase_devices"}]'"""
-    typed.does(f"openstack baremetal node clean {name} --clean-steps {steps} --wait 30")
+    typed.does(f"openstack baremetal node clean {name} --clean-steps {steps} --wait 100")
     assert state(typed, name) == "manageable"
 
 
 def test_service(typed: Terminal, active, name: str):
     steps = """'[{"interface": "deploy", "step": "erase_devices"}]'"""
-    said = typed(f"openstack baremetal node service {name} --service-steps {steps} --wait 30")
+    said = typed(f"openstack baremetal node service {name} --service-steps {steps} --wait 100")
     assert said.code == 0 or "(HTTP 400)" in said.err
     assert state(typed, name) in {"active", "service failed"}
 
 
 def test_adopt(typed: Terminal, fake, name: str):
     typed.does(f"openstack baremetal node set {name} {INSTANCE}")
-    typed.does(f"openstack baremetal node manage {name} --wait 30")
-    typed.does(f"openstack baremetal node adopt {name} --wait 30")
+    typed.does(f"openstack baremetal node manage {name} --wait 100")
+    typed.does(f"openstack baremetal node adopt {name} --wait 100")
     assert state(typed, name) == "active"
 
 
@@ -337,11 +337,11 @@ def test_history(typed: Terminal, active, name: str):
 
 
 def test_inventory_save(typed: Terminal, fake, name: str, tmp_path: Path):
-    typed.does(f"openstack baremetal node manage {name} --wait 30")
+    typed.does(f"openstack baremetal node manage {name} --wait 100")
     said = typed(f"openstack baremetal node inventory save {name} --file {tmp_path}/inventory.json")
     assert said.code == 1, "nobody has inspected it"
     assert "(HTTP 404)" in said.err
-    typed.does(f"openstack baremetal node inspect {name} --wait 30")
+    typed.does(f"openstack baremetal node inspect {name} --wait 100")
     said = typed(f"openstack baremetal node inventory save {name} --file {tmp_path}/inventory.json")
     assert said.code == 0 or "(HTTP 404)" in said.err
 
@@ -425,7 +425,7 @@ def test_allocation(typed: Terminal, available, name: str):
     typed.does(f"openstack baremetal node set {name} --resource-class {name}")
     typed.does(f"openstack baremetal node add trait {name} CUSTOM_GPU")
     made = typed.shows(
-        f"openstack baremetal allocation create --resource-class {name} --trait CUSTOM_GPU --name a{name} --wait 30"
+        f"openstack baremetal allocation create --resource-class {name} --trait CUSTOM_GPU --name a{name} --wait 100"
     )
     assert (made["state"], made["node_uuid"]) == ("active", available["uuid"])
     assert typed.shows(f"openstack baremetal node show {name}")["allocation_uuid"] == made["uuid"]
@@ -435,7 +435,7 @@ def test_allocation(typed: Terminal, available, name: str):
 
 
 def test_allocation_of_nothing(typed: Terminal, name: str):
-    said = typed(f"openstack baremetal allocation create --resource-class {name} --name a{name} --wait 30")
+    said = typed(f"openstack baremetal allocation create --resource-class {name} --name a{name} --wait 100")
     assert said.code == 1
     shown = typed.shows(f"openstack baremetal allocation show a{name}")
     assert shown["state"] == "error"
@@ -469,11 +469,11 @@ def test_runbook_with_traits(typed: Terminal, fake, name: str):
     typed.does(f"openstack baremetal runbook trait remove {name} CUSTOM_B")
     assert typed.shows(f"openstack baremetal runbook trait list {name}") == [{"traits": "CUSTOM_WIPE"}]
     assert typed.shows(f"openstack baremetal runbook show {name}")["description"] == "wipe"
-    typed.does(f"openstack baremetal node manage {name} --wait 30")
+    typed.does(f"openstack baremetal node manage {name} --wait 100")
     refused = typed(f"openstack baremetal node clean {name} --runbook {name}")
     assert "does not have any of the runbook's traits ['CUSTOM_WIPE']" in refused.err
     typed.does(f"openstack baremetal node add trait {name} CUSTOM_WIPE")
-    typed.does(f"openstack baremetal node clean {name} --runbook {name} --wait 30")
+    typed.does(f"openstack baremetal node clean {name} --runbook {name} --wait 100")
     assert state(typed, name) == "manageable"
     typed.does(f"openstack baremetal runbook delete {name}")
 

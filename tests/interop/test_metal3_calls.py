@@ -90,7 +90,7 @@ def node(call: Caller):
 def reach(call: Caller, node: Any, target: str, state: str, **more: Any) -> None:
     said = call("PUT", f"/v1/nodes/{node['uuid']}/states/provision", {"target": target, **more})
     assert said.status == 202, said
-    ends = time.monotonic() + 30
+    ends = time.monotonic() + 60
     while (now := call("GET", f"/v1/nodes/{node['uuid']}").body)["provision_state"] != state:
         assert time.monotonic() < ends, now
         time.sleep(0.1)
@@ -253,7 +253,7 @@ def test_power(call: Caller, node: Any):
     for target, state in (("power on", "power on"), ("soft power off", "power off"), ("power on", "power on")):
         said = call("PUT", f"/v1/nodes/{node['uuid']}/states/power", {"target": target})
         assert said.status == 202, said
-        ends = time.monotonic() + 20
+        ends = time.monotonic() + 60
         while call("GET", f"/v1/nodes/{node['uuid']}").body["power_state"] != state:
             assert time.monotonic() < ends
             time.sleep(0.1)

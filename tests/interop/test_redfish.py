@@ -21,6 +21,7 @@ from bmc.redfish.client import RedfishClient
 from bmc.redfish.driver import RedfishBmc
 from bmc.types import BmcTarget, BootDevice, BootOverride, MediaKind, PowerAction, PowerState
 from bmc.virtual.redfish_state import Manners
+from tests.fakes import ports
 from tests.fakes.bmcs import SECRET
 from tests.fakes.redfish import certificate, redfish_rig
 from tests.interop import clients
@@ -111,9 +112,7 @@ def emulator(state: Path, folder: Path, features: str) -> Iterator[int]:
         [python, "-c", hashing], input=SECRET, capture_output=True, text=True, check=True, timeout=60
     )
     (state / "users").write_text(users.stdout)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
+    port = ports.free(1)[0]
     settings = state / "emulator.conf"
     settings.write_text(
         SETTINGS.format(port=port, tls=folder / "tls", folder=state, features=features, system=SYSTEM)
@@ -126,7 +125,7 @@ def emulator(state: Path, folder: Path, features: str) -> Iterator[int]:
             yield port
         finally:
             server.terminate()
-            server.wait(10)
+            server.wait(30)
 
 
 def _wait_for(server: "subprocess.Popen[bytes]", port: int, log: Path) -> None:

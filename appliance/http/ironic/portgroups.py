@@ -10,7 +10,7 @@ from appliance.http.ironic import pages, policy, readers, shelf
 from appliance.http.ironic.call import Call, Route
 from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.kinds import Attribute, Kind
-from appliance.http.ironic.node_reference import child_list, node_of, node_to_hang_on
+from appliance.http.ironic.node_reference import child_list, node_of, node_to_hang_on, node_to_move_to
 from appliance.http.ironic.ports import by_place, refuse_inspected
 from appliance.http.json_body import nothing
 from appliance.models.node import Node, Portgroup
@@ -126,7 +126,7 @@ def _change(call: Call, ident: str) -> Response:
         call.demand(_UPDATE, "baremetal:portgroup:update", owner=row.node.owner, lessee=row.node.lessee)
         changes = KIND.changes(row, operations, call.minor)
         target = changes.pop("node_uuid", row.node.uuid)
-        node = node_to_hang_on(session, call, target, _UPDATE, "baremetal:portgroup:update")
+        node = node_to_move_to(session, call, target, _UPDATE, "baremetal:portgroup:update", home=row.node)
         refuse_inspected(session, call, f'portgroup "{row.uuid}" on node', node)
         portgroups.change(session, row, changes, node=node, actor=call.actor.name, now=call.context.clock())
         return shelf.one(call, KIND, row)

@@ -14,7 +14,7 @@ from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.kinds import Attribute, Kind
 from appliance.http.ironic.links_of_ports import link
 from appliance.http.ironic.node_change import INSPECT_WAIT_SINCE
-from appliance.http.ironic.node_reference import child_list, node_of, node_to_hang_on
+from appliance.http.ironic.node_reference import child_list, node_of, node_to_hang_on, node_to_move_to
 from appliance.http.json_body import nothing, read_object
 from appliance.models import flow
 from appliance.models.node import Node, Port
@@ -187,7 +187,7 @@ def _change(call: Call, ident: str) -> Response:
         call.demand(_UPDATE, "baremetal:port:update", owner=row.node.owner, lessee=row.node.lessee)
         changes = KIND.changes(row, operations, call.minor)
         target = changes.pop("node_uuid", row.node.uuid)
-        node = node_to_hang_on(session, call, target, _UPDATE, "baremetal:port:update")
+        node = node_to_move_to(session, call, target, _UPDATE, "baremetal:port:update", home=row.node)
         refuse_inspected(session, call, f'port "{row.uuid}" on', node)
         if "portgroup_uuid" in changes:
             changes["portgroup"] = _group(session, call, changes.pop("portgroup_uuid"))

@@ -477,8 +477,9 @@ def test_leaving_in_good_order_loses_nothing(made: Rig) -> None:
     entered.wait(20)
     stopping = threading.Thread(target=engine.stop)
     stopping.start()
+    until(engine._stopping.is_set)  # or the second step might begin before
     leave.set()
-    stopping.join(20)
+    stopping.join(60)
     row = made.flow()
     assert (row.status, row.step, row.owner, row.losses) == ("active", "second", None, 0)
     assert not made._rows(select(Worker))
@@ -556,7 +557,22 @@ def add_flows(made: Rig, count: int) -> None:
 
 def test_a_pool_lets_in_so_many_at_once(made: Rig) -> None:
     busy: list[int] = []
-    use(made, pooled(busy), at_once={"bmc": 2})
+    full = threading.Event()
+    toy = Procedure("toy")
+    inside: list[int] = []
+
+    @toy.act(pool="bmc")
+    def act(turn: Act) -> Next:
+        inside.append(1)
+        busy.append(len(inside))
+        if len(inside) == 2:
+            full.set()
+        full.wait(30)  # the first one for the second
+        time.sleep(0.01)
+        inside.pop()
+        return turn.done()
+
+    use(made, toy, at_once={"bmc": 2})
     add_flows(made, 12)
     engine = Engine(
         made.database, made.flows, made.engine()._runner.resources, clock=system_clock, threads=6, is_alone=True

@@ -147,7 +147,7 @@ def test_a_command_wakes_the_agent_that_waits_for_it(appliance, agents):
     )
     waiting.start()
     uuid = ask(appliance, node)
-    waiting.join(10)
+    waiting.join(30)
     assert answers[0].get_json()["uuid"] == uuid
 
 
@@ -175,13 +175,13 @@ def test_more_agents_than_places_come_again_later(appliance, agents, monkeypatch
     me = session_of(appliance, agents)
     app = agent_app(appliance.context)
     inside, leave = threading.Event(), threading.Event()
-    monkeypatch.setattr(appliance.database.bells, "wait", lambda *_, **__: inside.set() or leave.wait(10))
+    monkeypatch.setattr(appliance.database.bells, "wait", lambda *_, **__: inside.set() or leave.wait(30))
     first = threading.Thread(target=lambda: app.test_client().get("/agent/v1/command?wait=1", headers=me))
     first.start()
-    assert inside.wait(10)
+    assert inside.wait(30)
     refused = app.test_client().get("/agent/v1/command?wait=25", headers=me)
     leave.set()
-    first.join(10)
+    first.join(30)
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
 
 

@@ -109,7 +109,7 @@ def test_no_accepted_change_is_lost(served: serving.Appliance) -> None:
 
     def work(number: int, client: Client) -> None:
         for turn in range(4):
-            mark, ends = f"c{number}t{turn}", time.monotonic() + 20
+            mark, ends = f"c{number}t{turn}", time.monotonic() + 60
             while time.monotonic() < ends:
                 node = client.get("/v1/nodes/shared")
                 wish = {"extra": {**node["extra"], mark: 1}, "version": node["version"]}
@@ -139,7 +139,7 @@ def _judge(told: Outcomes, served: serving.Appliance) -> None:
 
 def _settle(served: serving.Appliance) -> None:
     """Whatever was begun comes to rest."""
-    client, ends = served.client(), time.monotonic() + 30
+    client, ends = served.client(), time.monotonic() + 60
     while any(node["provision_state"] in {"verifying", "cleaning", "inspecting", "clean wait", "inspect wait"}
               for node in client.items("/v1/nodes")):  # fmt: skip
         assert time.monotonic() < ends, [node["provision_state"] for node in client.items("/v1/nodes")]

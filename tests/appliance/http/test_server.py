@@ -7,10 +7,11 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from flask import Flask, Response, request
@@ -39,7 +40,7 @@ def make_app() -> Flask:
     @app.get("/wait")
     def wait() -> str:
         app.extensions["entered"].set()
-        app.extensions["gate"].wait(20)
+        app.extensions["gate"].wait(60)
         return "done"
 
     @app.get("/short")
@@ -108,24 +109,29 @@ def context(state: Path) -> ssl.SSLContext:
 
 
 def client(server: TlsServer, state: Path) -> http.client.HTTPSConnection:
-    return http.client.HTTPSConnection("127.0.0.1", server.address.port, context=context(state), timeout=10)
+    return http.client.HTTPSConnection("127.0.0.1", server.address.port, context=context(state), timeout=30)
 
 
 def raw(server: UnixServer, data: bytes, *, more: bytes = b"") -> bytes:
-    """Everything that the server says until it closes (or falls silent for half a second)."""
+    """Everything that the server says to a peer that then has nothing more to ask. more: sent after a first word."""
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(3)
+        sock.settimeout(30)
         sock.connect(str(server.path))
         sock.sendall(data)
-        if more:
-            time.sleep(0.05)
-            sock.sendall(more)
-        said = b""
-        sock.settimeout(0.5)
-        with suppress(TimeoutError, ConnectionResetError):
+        said = sock.recv(65536) if more else b""
+        sock.sendall(more)
+        sock.shutdown(socket.SHUT_WR)
+        with suppress(ConnectionResetError):
             while part := sock.recv(65536):
                 said += part
         return said
+
+
+def wait_until(claim: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 30
+    while not claim():
+        assert time.monotonic() < ends, "did not happen in time"
+        time.sleep(0.005)
 
 
 def get(peer: http.client.HTTPConnection, path: str, method: str = "GET", **options) -> tuple[int, bytes]:
@@ -234,13 +240,13 @@ class TestHostile:
         assert b" 200 OK" in raw(unix, b"GET /echo HTTP/1.1\r\nHost: x\r\n\r\n")
 
     def test_plain_http_on_the_tls_port_is_told(self, server: TlsServer):
-        with socket.create_connection(("127.0.0.1", server.address.port), 5) as sock:
+        with socket.create_connection(("127.0.0.1", server.address.port), 30) as sock:
             sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             assert b"HTTPS only" in sock.recv(4096)
 
     def test_junk_on_the_tls_port(self, server: TlsServer, state: Path):
         for junk in (b"\x00" * 50, b"\x16\x03\x01\x40\x00" + b"\xff" * 500, b"\x80\x2e\x01\x03\x01"):
-            with socket.create_connection(("127.0.0.1", server.address.port), 5) as sock:
+            with socket.create_connection(("127.0.0.1", server.address.port), 30) as sock:
                 sock.sendall(junk)
         peer = client(server, state)
         assert get(peer, "/echo")[0] == 200
@@ -251,24 +257,22 @@ class TestSlow:
     def test_five_hundred_slow_peers_delay_nobody(
         self, server: TlsServer, state: Path, monkeypatch: pytest.MonkeyPatch
     ):
-        monkeypatch.setattr(door_module, "HEAD_DEADLINE_S", 2.0)
+        now = [time.monotonic()]
+        monkeypatch.setattr(door_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if hard[0] < 1500:
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard[1]), hard[1]))
-        slow = [socket.create_connection(("127.0.0.1", server.address.port), 5) for _ in range(500)]
+        slow = [socket.create_connection(("127.0.0.1", server.address.port), 30) for _ in range(500)]
         for number, sock in enumerate(slow):
             if number % 2:
                 sock.sendall(b"\x16\x03\x01")
-        times = []
-        for _ in range(50):
+        for _ in range(50):  # while time stands still: no slow one is given up, and each of these is answered
             peer = client(server, state)
-            begin = time.monotonic()
             assert get(peer, "/echo")[0] == 200
-            times.append(time.monotonic() - begin)
             peer.close()
-        assert sorted(times)[48] < 1
+        now[0] += door_module.HEAD_DEADLINE_S + 1
         for sock in slow:
-            sock.settimeout(6)
+            sock.settimeout(30)
             with suppress(ConnectionResetError):
                 assert sock.recv(10) == b""  # given up by the server
             sock.close()
@@ -276,7 +280,7 @@ class TestSlow:
     def test_a_head_that_drips_gets_408(self, unix: UnixServer, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(door_module, "HEAD_DEADLINE_S", 0.3)
         with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(5)
+            sock.settimeout(30)
             sock.connect(str(unix.path))
             sock.sendall(b"GET /echo HTTP/1.1\r\nHost:")
             assert b" 408 " in sock.recv(4096)
@@ -284,7 +288,7 @@ class TestSlow:
     def test_an_idle_connection_is_closed_in_the_end(self, unix: UnixServer, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(door_module, "IDLE_S", 0.2)
         with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(5)
+            sock.settimeout(30)
             sock.connect(str(unix.path))
             sock.sendall(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
             assert b"200 OK" in sock.recv(4096)
@@ -294,9 +298,9 @@ class TestSlow:
     def test_too_many_from_one_address(self, app: Flask, state: Path):
         contexts = tls.ServerContexts(state, [], clock=lambda: datetime.now(UTC))
         with TlsServer(app, Endpoint("127.0.0.1", 0), contexts.context_for, limits=Limits(per_peer=3)) as server:
-            held = [socket.create_connection(("127.0.0.1", server.address.port), 5) for _ in range(5)]
+            held = [socket.create_connection(("127.0.0.1", server.address.port), 30) for _ in range(5)]
             for sock in held[3:]:
-                sock.settimeout(5)
+                sock.settimeout(30)
                 with suppress(ConnectionResetError):
                     assert sock.recv(1) == b""
             for sock in held:
@@ -307,19 +311,19 @@ class TestLoad:
     def test_every_worker_busy_sheds_load(self, app: Flask, tmp_path: Path):
         with UnixServer(app, tmp_path / "s", threads=1) as server:
             held = []
-            for _ in range(2):  # one runs, one waits
+            for number in range(2):  # one runs, one waits
                 sock = socket.socket(socket.AF_UNIX)
                 sock.connect(str(server.path))
                 sock.sendall(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
                 held.append(sock)
-                app.extensions["entered"].wait(20)
-                time.sleep(0.05)
+                wait_until(lambda number=number: server._door._working == number + 1)
+                assert app.extensions["entered"].wait(20)
             said = raw(server, b"GET /echo HTTP/1.1\r\nHost: x\r\n\r\n")
             assert said.startswith(b"HTTP/1.1 503")
             assert b"Retry-After: 2" in said
             app.extensions["gate"].set()
             for sock in held:
-                sock.settimeout(5)
+                sock.settimeout(30)
                 assert b"200 OK" in sock.recv(4096)
                 sock.close()
 
@@ -357,12 +361,12 @@ class TestStop:
         server = UnixServer(app, tmp_path / "s")
         server.start()
         sock = socket.socket(socket.AF_UNIX)
-        sock.settimeout(5)
+        sock.settimeout(30)
         sock.connect(str(server.path))
         sock.sendall(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
         app.extensions["entered"].wait(20)
         threading.Timer(0.2, app.extensions["gate"].set).start()
-        server.stop(5)
+        server.stop(30)
         assert b"done" in sock.recv(4096)
         sock.close()
         assert not server.path.exists()
@@ -406,5 +410,5 @@ def test_more_busy_clients_than_threads_are_all_answered(state: Path, app: Flask
         for thread in clients:
             thread.start()
         for thread in clients:
-            thread.join(30)
+            thread.join(60)
     assert answers == [200] * 120

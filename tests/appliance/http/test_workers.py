@@ -34,7 +34,7 @@ def test_jobs_run_and_threads_are_kept_for_the_next(gate: threading.Event):
 def test_waiting_jobs_get_threads_up_to_the_limit_then_a_queue_then_refusal(gate: threading.Event):
     pool = Workers("t", least=1, most=3)
     started: list[int] = []
-    accepted = [pool.submit(lambda n=n: (started.append(n), gate.wait(10))) for n in range(3)]
+    accepted = [pool.submit(lambda n=n: (started.append(n), gate.wait(30))) for n in range(3)]
     wait_until(lambda: len(started) == 3)
     accepted += [pool.submit(lambda n=n: started.append(n)) for n in range(3, 6)]
     assert accepted == [True] * 6
@@ -55,7 +55,7 @@ def test_who_is_told_of_an_end_finds_the_place_free():
         ended.set()
 
     assert pool.submit(lambda: "done", after)
-    assert ended.wait(20)
+    assert ended.wait(30)
     assert again == [True, True]
     assert pool.stop(10)
 
@@ -64,7 +64,7 @@ def test_idle_threads_go_home(monkeypatch: pytest.MonkeyPatch, gate: threading.E
     monkeypatch.setattr(module, "IDLE_S", 0.05)
     pool = Workers("t", least=1, most=8)
     for _ in range(6):
-        pool.submit(lambda: gate.wait(10))
+        pool.submit(lambda: gate.wait(30))
     gate.set()
     wait_until(lambda: len(pool._threads) == 1)
     assert pool.stop(10)
@@ -72,7 +72,7 @@ def test_idle_threads_go_home(monkeypatch: pytest.MonkeyPatch, gate: threading.E
 
 def test_stopping_does_not_wait_for_ever(gate: threading.Event):
     pool = Workers("t", least=1, most=2)
-    pool.submit(lambda: gate.wait(10))
+    pool.submit(lambda: gate.wait(30))
     begin = time.monotonic()
     assert not pool.stop(0.1)
     assert time.monotonic() - begin < 5
@@ -81,7 +81,7 @@ def test_stopping_does_not_wait_for_ever(gate: threading.Event):
 
 def test_no_more_threads_in_the_system(monkeypatch: pytest.MonkeyPatch, gate: threading.Event):
     pool = Workers("t", least=1, most=4)
-    pool.submit(lambda: gate.wait(10))
+    pool.submit(lambda: gate.wait(30))
     wait_until(lambda: len(pool._threads) == 1)
 
     def refuse(_self: threading.Thread) -> None:
@@ -92,15 +92,15 @@ def test_no_more_threads_in_the_system(monkeypatch: pytest.MonkeyPatch, gate: th
         patch.setattr(threading.Thread, "start", refuse)
         assert pool.submit(done.set)
     gate.set()
-    assert done.wait(20)
+    assert done.wait(30)
     assert pool.stop(10)
 
 
 def test_who_could_go_on_hears_that_a_job_waits(gate: threading.Event):
     pool = Workers("t", least=1, most=1)
     started = threading.Event()
-    pool.submit(lambda: (started.set(), gate.wait(10)))
-    assert started.wait(20)
+    pool.submit(lambda: (started.set(), gate.wait(30)))
+    assert started.wait(30)
     assert not pool.is_wanted()
     pool.submit(lambda: None)
     assert pool.is_wanted()

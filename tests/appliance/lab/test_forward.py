@@ -35,7 +35,7 @@ async def _through(far, talk):
     entrance = door.getsockname()[1]
     serving = asyncio.create_task(forward.serve(door, address="127.0.0.1", port=port, until=until))
     try:
-        return await asyncio.wait_for(talk(entrance), 10)
+        return await asyncio.wait_for(talk(entrance), 30)
     finally:
         until.set()
         await serving
@@ -64,18 +64,16 @@ def test_bytes_go_both_ways_and_half_close_is_kept():
 
 
 def test_a_target_that_is_not_there_closes_the_connection():
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        dead = unused.getsockname()[1]
-
-    async def talk():
+    async def talk(dead):
         door, until = forward.listen(0), asyncio.Event()
         serving = asyncio.create_task(forward.serve(door, address="127.0.0.1", port=dead, until=until))
         reader, writer = await asyncio.open_connection("127.0.0.1", door.getsockname()[1])
-        got = await asyncio.wait_for(reader.read(), 10)
+        got = await asyncio.wait_for(reader.read(), 30)
         writer.close()
         until.set()
         await serving
         return got
 
-    assert asyncio.run(talk()) == b""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # held, so that nobody else listens there
+        assert asyncio.run(talk(unused.getsockname()[1])) == b""

@@ -3,6 +3,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +70,12 @@ def test_our_modules_run_from_where_we_run(log):
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     processes.stop(process)
     assert log.read_text().startswith("forward: ")
+
+
+def test_one_that_died_by_itself_is_buried_when_the_next_one_starts(log):
+    died = processes.start("short", [sys.executable, "-c", "pass"], log=log)
+    os.waitid(os.P_PID, died.pid, os.WEXITED | os.WNOWAIT)
+    process = processes.start("sleeper", SLEEP, log=log)
+    assert not Path(f"/proc/{died.pid}").exists()
+    processes.kill(process)
+    assert not processes._children

@@ -165,14 +165,14 @@ def test_a_door_leads_inside_and_a_program_runs_there_until_down(run_dir, tmp_pa
     assert raised.start("speaker", serve, log=tmp_path / "speaker.log") == started
     port = raised.forward("10.77.0.1", 99)
     assert raised.forward("10.77.0.1", 99) == port
-    assert until(lambda: _read(port) == b"hello", limit_s=10)
+    assert until(lambda: _read(port) == b"hello", limit_s=30)
     raised.stop("speaker", grace_s=1.0)
     assert not started.is_alive()
     assert raised.process("speaker") is None
 
 
 def _read(port):
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         return connection.recv(5)
 
 

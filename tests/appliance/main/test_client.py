@@ -42,7 +42,7 @@ def answering(tmp_path: Path, answer: bytes) -> Iterator[Client]:
     made = Client(url=f"https://127.0.0.1:{listener.getsockname()[1]}", ca=ca, token="t", timeout_s=5)
     yield made
     made.close()
-    thread.join(5)
+    thread.join(30)
 
 
 def test_get_and_pages(api: FakeApi, client: Client) -> None:

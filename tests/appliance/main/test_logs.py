@@ -145,7 +145,7 @@ class TestQueue:
 
         class Blocked(RotatingFile):
             def write(self, data: bytes) -> bool:
-                gate.wait(10)
+                gate.wait(30)
                 return inner.write(data)
 
         handler = QueuedHandler([Blocked(tmp_path / "b.log", max_bytes=1, keep=1)])

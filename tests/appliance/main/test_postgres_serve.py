@@ -12,7 +12,7 @@ from appliance.domain.errors import Conflict, Invalid
 from appliance.services import setup
 from tests.fakes import postgres_server, serving
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.timeout(600)]
 FLEET = 100
 QUIET = {"log": {"level": "warning"}}
 
@@ -42,7 +42,7 @@ def enroll(it: serving.Appliance, count: int) -> None:
     assert all(item["ok"] for item in answer["items"])
 
 
-def drive(sides: list[serving.Appliance], verb: str, goal: str, within_s: float = 60, **body: str) -> None:
+def drive(sides: list[serving.Appliance], verb: str, goal: str, within_s: float = 180, **body: str) -> None:
     """Ask every node, each side by turns, and wait until all of them arrived."""
     clients = [side.client() for side in sides]
     for number in range(FLEET):

@@ -39,6 +39,17 @@ except RackwrightError as fault:
     sys.exit(42)
 """
 
+STOPPED_ONCE_READY = """
+import os, signal
+from appliance.main import children
+tell = children.Family._write_status
+def told(family):
+    tell(family)
+    if family.is_ready:
+        os.kill(os.getpid(), signal.SIGTERM)
+children.Family._write_status = told
+"""
+
 
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -57,11 +68,11 @@ def state(pristine: Path, tmp_path: Path) -> Path:
 class Served:
     """A running `serve`. Everything that it started is ended with the test."""
 
-    def __init__(self, state: Path, *only: str) -> None:
+    def __init__(self, state: Path, *only: str, before: str = "") -> None:
         self.state = state
         self.seen: set[int] = set()
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", SERVE, str(state), *only],
+            [sys.executable, "-P", "-c", before + SERVE, str(state), *only],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -75,7 +86,7 @@ class Served:
             return status
         return {}
 
-    def until(self, claim: Callable[[dict], bool], within_s: float = 15) -> dict:
+    def until(self, claim: Callable[[dict], bool], within_s: float = 60) -> dict:
         ends = time.monotonic() + within_s
         while not ((status := self.status()) and claim(status)):
             assert time.monotonic() < ends, f"not in time: {status} {self.log()}"
@@ -91,7 +102,7 @@ class Served:
 
     def stop(self) -> tuple[int, str]:
         self.process.send_signal(signal.SIGTERM)
-        said, _ = self.process.communicate(timeout=15)
+        said, _ = self.process.communicate(timeout=60)
         return self.process.returncode, said
 
     def clean_up(self) -> None:
@@ -103,7 +114,7 @@ class Served:
             with suppress(OSError):
                 if str(self.state) in Path(f"/proc/{pid}/cmdline").read_text(errors="replace"):
                     os.kill(pid, signal.SIGKILL)
-        self.process.wait(5)
+        self.process.wait(30)
         if self.process.stdout and not self.process.stdout.closed:
             self.process.stdout.close()
 
@@ -112,8 +123,8 @@ class Served:
 def start(state: Path) -> Iterator[Callable[..., Served]]:
     made: list[Served] = []
 
-    def begin(*only: str) -> Served:
-        made.append(Served(state, *only))
+    def begin(*only: str, before: str = "") -> Served:
+        made.append(Served(state, *only, before=before))
         return made[-1]
 
     yield begin
@@ -124,7 +135,7 @@ def start(state: Path) -> Iterator[Callable[..., Served]]:
 def is_gone(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter: it went away between opening and reading
         return True
 
 
@@ -138,10 +149,9 @@ def test_starts_serves_and_stops_cleanly(start):
     status = served.ready()
     assert set(status["children"]) == {"control", "netboot"}
     assert memory_kib(status["supervisor"]) < 15_000
-    begin = time.monotonic()
     code, _ = served.stop()
     assert code == 0
-    assert time.monotonic() - begin < 5
+    assert "did not stop" not in served.log()
     assert all(is_gone(pid) for pid in served.seen)
     assert not (served.state / "run" / "status.json").exists()
     assert "supervisor appliance.main.children: stopped" in served.log()
@@ -189,11 +199,27 @@ def test_a_killed_guard_leaves_the_service_up_until_the_next_serve(start):
     assert successor.stop()[0] == 0
 
 
+def test_a_stop_that_comes_while_the_supervisor_is_busy_is_heard(start):
+    """It has more threads than the one that listens for signals: none of them may take the signal away."""
+    served = start(before=STOPPED_ONCE_READY)
+    served.process.communicate(timeout=60)
+    assert served.process.returncode == 0
+    assert "supervisor appliance.main.children: stopped" in served.log()
+
+
+def test_a_stop_that_comes_while_no_supervisor_runs_is_heard(start):
+    served = start("netboot")
+    os.kill(served.ready()["supervisor"], signal.SIGKILL)
+    while "starting another" not in served.process.stdout.readline():
+        pass
+    assert served.stop()[0] == 0
+
+
 def test_a_second_serve_is_refused_and_names_the_first(start, state: Path):
     served = start()
     served.ready()
     second = start()
-    said, _ = second.process.communicate(timeout=10)
+    said, _ = second.process.communicate(timeout=60)
     assert second.process.returncode == 42
     assert f"AlreadyServing: {state} is served by process {served.process.pid} already" in said
     assert f"kill {served.process.pid}" in said
@@ -203,7 +229,7 @@ def test_a_second_serve_is_refused_and_names_the_first(start, state: Path):
 def test_what_control_refuses_at_its_first_start_ends_the_serve_with_the_same_words(start, state: Path):
     (state / "fake-control").write_text("refuse")
     served = start()
-    said, _ = served.process.communicate(timeout=15)
+    said, _ = served.process.communicate(timeout=60)
     assert served.process.returncode == 42
     assert "StartFailed: port 1 is in use | because | do this" in said
 
@@ -220,7 +246,7 @@ def test_what_control_refuses_at_its_first_start_ends_the_serve_with_the_same_wo
 def test_a_damaged_state_is_refused_in_words(start, state: Path, damage: Callable[[Path], None], says: str):
     damage(state)
     served = start()
-    said, _ = served.process.communicate(timeout=15)
+    said, _ = served.process.communicate(timeout=60)
     assert served.process.returncode == 42
     assert says in said
     assert "Traceback" not in said
@@ -230,7 +256,7 @@ def test_a_newer_database_is_refused(start, state: Path):
     with schema._connect(f"sqlite:///{state}/rackwright.db") as connection, connection.begin():
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     served = start()
-    said, _ = served.process.communicate(timeout=15)
+    said, _ = served.process.communicate(timeout=60)
     assert "9999 is unknown to this program" in said
 
 
@@ -238,7 +264,7 @@ def test_a_crash_loop_is_visible_and_held_back(start, state: Path):
     served = start()
     served.ready()
     (state / "fake-control").write_text("crash")
-    os.kill(served.status()["children"]["control"]["pid"], signal.SIGKILL)
+    os.kill(served.ready()["children"]["control"]["pid"], signal.SIGKILL)
     status = served.until(lambda status: status["children"]["control"]["is_crash_looping"])
     assert status["children"]["control"]["last_end"].startswith("exit code 3")
     assert status["children"]["netboot"]["restarts"] == 0
@@ -251,10 +277,8 @@ def test_a_stubborn_child_is_killed_in_the_end(start, state: Path):
     (state / "fake-control").write_text("stubborn")
     served = start("api")
     served.ready()
-    begin = time.monotonic()
     assert served.stop()[0] == 0
-    assert time.monotonic() - begin < 4
-    assert "did not stop" in served.log()
+    assert "did not stop in 2 s and is killed" in served.log()
 
 
 def test_hangup_looks_at_the_configuration_and_changes_nothing(start, state: Path):
@@ -262,7 +286,7 @@ def test_hangup_looks_at_the_configuration_and_changes_nothing(start, state: Pat
     supervisor = served.ready()["supervisor"]
     (state / "rackwright.toml").write_text("[api]\nlissten = 1\n")
     os.kill(supervisor, signal.SIGHUP)
-    ends = time.monotonic() + 5
+    ends = time.monotonic() + 30
     while "did you mean 'listen'?" not in served.log():
         assert time.monotonic() < ends
         time.sleep(0.02)

@@ -65,7 +65,7 @@ def test_sessions_that_the_server_has_ended_are_not_used(databases: Databases) -
     def hold() -> None:
         with database.read() as session:
             count(session)
-            together.wait(10)
+            together.wait(30)
 
     threads = [threading.Thread(target=hold) for _ in range(4)]
     for thread in threads:
@@ -74,7 +74,7 @@ def test_sessions_that_the_server_has_ended_are_not_used(databases: Databases) -
         thread.join()
     other = Database.at(url)
     with other.read() as session:
-        mine = "datname = current_database() AND pid <> pg_backend_pid()"
+        mine = "datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
         ended = session.execute(text(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {mine}"))
         assert len(ended.all()) == 4
     for _ in range(6):

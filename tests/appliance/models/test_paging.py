@@ -11,7 +11,7 @@ from tests.fakes.rack import NOW
 
 
 @pytest.mark.parametrize("descending", [False, True])
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(values=st.lists(st.none() | st.sampled_from(["a", "b", "c"]), max_size=7), size=st.integers(1, 3))
 def test_pages_together_are_the_whole_list_each_row_once(database, values, size, descending):
     with database.write() as session:

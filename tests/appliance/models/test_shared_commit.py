@@ -53,7 +53,7 @@ class Orderly:
         me = object()
         with self._changed:
             self.waiting.append(me)
-            assert self._changed.wait_for(lambda: not self._is_held and self.waiting[0] is me, 10)
+            assert self._changed.wait_for(lambda: not self._is_held and self.waiting[0] is me, 30)
             self.waiting.remove(me)
             self._is_held = True
 
@@ -78,15 +78,15 @@ def in_a_row(database: Database, *bodies: Body) -> list[Future[None]]:
 
     def held(session: Session) -> None:
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(30)
         bodies[0](session)
 
     with ThreadPoolExecutor(len(bodies)) as pool:
         results = [pool.submit(write, database, "1", held)]
-        assert begun.wait(10)
+        assert begun.wait(30)
         for number, body in enumerate(bodies[1:], 2):
             results.append(pool.submit(write, database, str(number), body))
-            until = time.monotonic() + 10
+            until = time.monotonic() + 30
             while len(turn.waiting) < number - 1:
                 assert time.monotonic() < until
                 time.sleep(0.001)

@@ -87,7 +87,7 @@ def test_configuration_is_waited_for(fake, tmp_path):
         waiting = asyncio.create_task(control.config(revision="1", wait_s=20))
         await asyncio.sleep(0.05)
         fake.change(revision=2)
-        assert b'"revision": 2' in await asyncio.wait_for(waiting, 5)
+        assert b'"revision": 2' in await asyncio.wait_for(waiting, 30)
 
     run(tmp_path, scenario)
 

@@ -214,7 +214,7 @@ def test_of_two_who_enroll_the_same_machine_at_once_one_is_told(database):
     start, told = threading.Barrier(2), []
 
     def enroll():
-        start.wait(10)
+        start.wait(30)
         try:
             create(database)
         except Conflict as refusal:

@@ -182,7 +182,7 @@ def shake_hands(context: ssl.SSLContext, state: Path, name: str, version: ssl.TL
             return str(sock.version())
     finally:
         ours.close()
-        thread.join(5)
+        thread.join(30)
         theirs.close()
 
 

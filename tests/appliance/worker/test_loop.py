@@ -19,7 +19,7 @@ def test_a_round_that_fails_comes_again(database):
 
     loop = Loop(database, [Reconciler(name="x", every_s=0.01, run=run, is_shared=False)], owner="me", clock=lambda: NOW)
     loop.start()
-    assert enough.wait(10)
+    assert enough.wait(30)
     loop.stop()
 
 

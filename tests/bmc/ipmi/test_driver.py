@@ -81,9 +81,10 @@ def test_the_session_is_kept(one, bmc):
     ],
 )
 def test_completion_codes_are_typed_faults(one, bmc, code, fault):
+    bmc.power_state()
     one.bmc.set_faults(Faults(codes={CONTROL: code}))
     with pytest.raises(fault, match=f"{int(code):#04x}"):
-        bmc.power(PowerAction.ON, deadline_s=0.5)
+        bmc.power(PowerAction.ON, deadline_s=1.5 if fault is Busy else 30)  # a busy one is asked until then
     assert one.machine.history == []
 
 
@@ -127,7 +128,7 @@ def test_nobody_there_fails_at_the_deadline_and_then_at_once(one):
         started = time.monotonic()
         with pytest.raises(Unreachable):
             dead.power_state(deadline_s=deadline_s)
-        assert least <= time.monotonic() - started < 10
+        assert least <= time.monotonic() - started < 20
     dead.close()
 
 
@@ -144,7 +145,7 @@ def test_a_bmc_that_stops_answering_fails_at_the_deadline(one, bmc):
     started = time.monotonic()
     with pytest.raises(Unreachable):
         bmc.power_state(deadline_s=0.5)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10
     one.bmc.set_faults(Faults())
     assert bmc.power_state() is PowerState.OFF
 
@@ -153,12 +154,15 @@ def test_a_bmc_that_hangs_in_the_log_in_holds_up_no_other(one):
     """pyghmi's own session would wait here on the thread that serves all BMCs."""
     with rig(faults=Faults(hangs=frozenset({SET_PRIVILEGE}))) as deaf, rig() as well:
         hung, fine = connect(deaf.target), connect(well.target)
-        waiting = hung.power_state_later(deadline_s=2.5)
+        waiting = hung.power_state_later(deadline_s=60)
         for _ in range(5):
             fine.power_state()
         assert not waiting.done()
-        assert isinstance(waiting.exception(20), Unreachable)
         hung.close()
+        assert isinstance(waiting.exception(20), Unreachable)
+        late = connect(deaf.target)
+        assert isinstance(late.power_state_later(deadline_s=0.5).exception(20), Unreachable)
+        late.close()
         fine.close()
 
 
@@ -166,7 +170,7 @@ def test_a_restarted_bmc_is_logged_in_to_again(one, bmc):
     assert bmc.power_state() is PowerState.OFF
     one.bmc.drop_sessions()
     one.machine.power_on()
-    assert bmc.power_state(deadline_s=8) is PowerState.ON
+    assert bmc.power_state(deadline_s=30) is PowerState.ON
 
 
 def test_a_power_cycle_is_never_sent_into_a_second_session(one, bmc):
@@ -357,7 +361,7 @@ def test_another_can_take_the_console_over(one, bmc):
 def test_a_console_ends_with_its_session(one, bmc):
     console = bmc.open_console(lambda _data: None)
     one.bmc.drop_sessions()
-    assert bmc.power_state(deadline_s=8) is PowerState.OFF
+    assert bmc.power_state(deadline_s=30) is PowerState.OFF
     assert gone(console)
 
 
@@ -377,7 +381,7 @@ def test_an_idle_session_is_kept_open(one, monkeypatch):
     monkeypatch.setattr(channel, "IDLE_SLACK_S", 0.05)
     bmc = connect(one.target)
     bmc.power_state()
-    end = time.monotonic() + 20
+    end = time.monotonic() + 30
     while one.bmc.executed.count(DEVICE_ID) < 2 and time.monotonic() < end:
         threading.Event().wait(0.01)
     assert one.bmc.executed.count(DEVICE_ID) >= 2
@@ -406,7 +410,7 @@ def test_a_flood_on_the_console_arrives_in_order(one, bmc):
     console = bmc.open_console(listen)
     flood = b"".join(b"%06d" % number for number in range(2000)) + b"end"
     one.machine.say(flood)
-    assert done.wait(10)
+    assert done.wait(30)
     assert bytes(heard) == flood
     assert bmc.power_state() is PowerState.OFF
     console.close()

@@ -151,13 +151,13 @@ def test_links_out_of_redfish_are_not_followed(rig, connect):
 def test_slow_and_dripping_services_end_at_the_deadline(rig, connect):
     bmc = connect()
     bmc.power_state()
-    for weather in ({"delay_s": 3.0}, {"drip_s": 0.05}):
+    for weather in ({"delay_s": 30.0}, {"drip_s": 0.05}):
         for name, value in weather.items():
             setattr(rig.bmc.weather, name, value)
         began = time.monotonic()
         with pytest.raises(Unreachable):
             bmc.power_state(deadline_s=0.3)
-        assert time.monotonic() - began < 2.5
+        assert time.monotonic() - began < 15
         rig.bmc.weather.delay_s = rig.bmc.weather.drip_s = 0.0
 
 

@@ -25,14 +25,14 @@ def server():
     server = DnsServer(Responder(small_zone()), port=PORT)
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    asyncio.run_coroutine_threadsafe(server.open("lo", HOST), loop).result(5)
+    asyncio.run_coroutine_threadsafe(server.open("lo", HOST), loop).result(30)
     yield server
 
     async def stop():
         server.stop()
         await asyncio.sleep(0)
 
-    asyncio.run_coroutine_threadsafe(stop(), loop).result(5)
+    asyncio.run_coroutine_threadsafe(stop(), loop).result(30)
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
@@ -40,7 +40,7 @@ def server():
 
 def dig(*words):
     argv = ["dig", f"@{HOST}", "-p", str(PORT), "+tries=1", "+time=2", *words]
-    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=10).stdout
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30).stdout
 
 
 @pytest.mark.skipif(shutil.which("dig") is None, reason="needs dig of the package bind9-dnsutils")
@@ -77,7 +77,7 @@ class TestDig:
 
 @pytest.mark.usefixtures("server")
 def test_two_queries_in_one_connection_and_junk_ends_it():
-    with socket.create_connection((str(HOST), PORT), timeout=3) as connection:
+    with socket.create_connection((str(HOST), PORT), timeout=30) as connection:
         query = bytes.fromhex("0007010000010000000000000272310472616b6b0000010001")
         for _ in range(2):
             connection.sendall(len(query).to_bytes(2, "big") + query)

@@ -44,7 +44,7 @@ class Served:
         async def run():
             return function()
 
-        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(5)
+        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(30)
 
     def close(self):
         self.call(self.server.stop)
@@ -60,7 +60,7 @@ class Served:
         return own
 
     def idle(self):
-        deadline = time.monotonic() + 3
+        deadline = time.monotonic() + 30
         while self.call(lambda: self.server.active):
             assert time.monotonic() < deadline
             time.sleep(0.01)

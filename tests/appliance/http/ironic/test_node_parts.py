@@ -352,18 +352,19 @@ def test_history_is_what_happened_to_the_node(ironic, appliance, node):
 
 
 @pytest.mark.parametrize(
-    ("kind", "data", "severity"),
+    ("happened", "severity"),
     [
-        ("state", {"from": "verifying", "to": "enroll"}, "ERROR"),
-        ("state", {"from": "deleting", "to": "error"}, "ERROR"),
-        ("state", {"from": "inspecting", "to": "inspect failed"}, "ERROR"),
-        ("state", {"from": "verifying", "to": "manageable"}, "INFO"),
-        ("power.failed", {}, "ERROR"),
-        ("power", {"fault": "power failure"}, "ERROR"),
-        ("power", {}, "INFO"),
+        (("state", {"from": "verifying", "to": "enroll"}), "ERROR"),
+        (("state", {"from": "deleting", "to": "error"}), "ERROR"),
+        (("state", {"from": "inspecting", "to": "inspect failed"}), "ERROR"),
+        (("state", {"from": "verifying", "to": "manageable"}), "INFO"),
+        (("power.failed", {}), "ERROR"),
+        (("power", {"fault": "power failure"}), "ERROR"),
+        (("power", {}), "INFO"),
     ],
 )
-def test_what_went_wrong_is_an_error_in_the_history(ironic, appliance, node, kind, data, severity):
+def test_what_went_wrong_is_an_error_in_the_history(ironic, appliance, node, happened, severity):
+    kind, data = happened
     with appliance.database.write() as session:
         row = session.scalars(select(Node)).one()
         session.add(Event(at=appliance.now, kind=kind, actor="engine", node_id=row.id, message="x", data=data))

@@ -20,7 +20,9 @@ KINDS = [
     ports.KIND, portgroups.KIND, chassis.KIND, allocations.KIND, deploy_templates.KIND, runbooks.KIND,
     inspection_rules.KIND, volumes.CONNECTORS, volumes.TARGETS,
 ]  # fmt: skip
-FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 WORDS = st.sampled_from(
     ["n1", "52:54:00:77:00:01", "CUSTOM_A", "x", "", "iqn", "1be26c0b-03f2-4d2e-ae87-c02d7f33c123", "true",
      "é", "\0", "a" * 300]

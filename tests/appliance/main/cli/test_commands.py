@@ -494,7 +494,7 @@ def test_watching_nodes(api: FakeApi, environment: dict[str, str]) -> None:
         api.add_event("state", "changed", node="n1")
     assert json.loads(process.stdout.readline())["provision_state"] == "manageable"
     process.send_signal(signal.SIGINT)
-    assert process.wait(10) == 130
+    assert process.wait(30) == 130
     process.stdout.close()
 
 
