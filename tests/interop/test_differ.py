@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop import differ, differ_compare
-from tests.interop.differ_worlds import Answer, World
+from tests.interop.differ_worlds import Answer, Ask, World
 
 UUID = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123"
 
@@ -82,6 +82,34 @@ def test_a_report_is_judged_anew_by_the_table_as_it_is_now():
     assert second.kept == {"w": [("GET /v1/x @1.1", "type .a: 1, ours null")]}
     assert second.idle([one, idle]) == ["nothing"]
     assert differ.again(json.loads(json.dumps(second.report())), []).kept == {}
+
+
+class Told(World):
+    """Answers what it was told to, in order."""
+
+    def __init__(self, name: str, *answers: Answer) -> None:
+        super().__init__(name, "http://h:1", database=Path("none"), table="node")
+        self.answers = list(answers)
+
+    def ask(self, one: Ask) -> Answer:
+        return self.answers.pop(0)
+
+
+def test_a_database_that_is_locked_is_asked_again(monkeypatch):
+    monkeypatch.setattr(differ.time, "sleep", lambda _s: None)
+    locked = Answer(status=500, headers={}, raw=b"(sqlite3.OperationalError) database is locked")
+    fine, other = Answer(status=204, headers={}, raw=b""), Answer(status=500, headers={}, raw=b"else")
+    for theirs, differs in (((locked, locked, fine), 0), ((other,), 1), ((locked,) * differ.LOCKED_MOST, 1)):
+        player = differ.Player(Told("ironic", *theirs), Told("ours", fine), [])
+        player.play("s", [Ask(method="DELETE", path="/v1/x")])
+        assert len(player.outcome.new) == differs
+
+
+def test_each_of_their_words_goes_with_each_of_ours(tmp_path):
+    (tmp_path / "known").write_text('[[known]]\nwhy = "w"\ntheirs = ["a *", "b"]\nours = ["c"]\nby_chance = true\n')
+    (one,) = differ.known(tmp_path / "known")
+    assert (one.lines, one.by_chance) == (("fault: a * / ours: c", "fault: b / ours: c"), True)
+    assert differ.Outcome().idle([one]) == []
 
 
 @pytest.mark.nightly

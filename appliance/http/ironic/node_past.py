@@ -126,7 +126,7 @@ def _validate_old(call: Call) -> Response:
     """The form of the first clients: `/nodes/validate?node=…`."""
     ident = call.arguments.get("node") or call.arguments.get("node_uuid")
     if not ident:
-        raise BadRequest("Missing mandatory parameter node")
+        raise BadRequest("Missing mandatory parameter: node")
     return _validate(call, ident)
 
 

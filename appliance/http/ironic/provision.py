@@ -132,7 +132,7 @@ def _spec(call: Call, node: Node, verb: Verb, body: Mapping[str, Any]) -> dict[s
         if name in _TYPES and not isinstance(value, _TYPES[name]):
             raise BadRequest(f"Expected {_SAID[_TYPES[name]]} for {name}: it is {type(value).__name__}")
         if verb not in _ARGUMENTS[name] and value not in ("", [], {}, False):
-            verbs = " or ".join(sorted(_ARGUMENTS[name]))
+            verbs = " or ".join(sorted("active" if one is Verb.DEPLOY else one for one in _ARGUMENTS[name]))
             raise BadRequest(f'"{name}" is only valid when setting target provision state to {verbs}')
     spec = {name: value for name, value in given.items() if value not in ("", [], {}, False)}
     _FORMS.get(verb, _nothing)(call, node, spec)

@@ -153,7 +153,7 @@ def _set_console(call: Call, ident: str) -> Response:
     with call.context.database.read() as session:
         node = find(session, call, ident, policy.OWNER_MEMBER, "baremetal:node:set_console_state")
     if node_body.boolean("enabled", body.get("enabled")) is None:
-        raise BadRequest("Missing mandatory parameter enabled")
+        raise BadRequest("Missing mandatory parameter: enabled")
     raise hardware.unsupported(node.driver, "start_console")
 
 

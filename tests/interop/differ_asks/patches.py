@@ -128,6 +128,8 @@ def _one(operations: Any, version: str = "1.110") -> Iterator[Ask]:
     yield node("patched", name="patched", extra={"k": "v"}, properties={"cpus": 4}, driver_info={"password": "p"},
                resource_class="bm")  # fmt: skip
     yield patch("/v1/nodes/<patched>", operations, version)
+    if "instance_uuid" in str(operations):  # else the next patch would meet a node that stayed
+        yield put("/v1/nodes/<patched>/maintenance", {})
     yield delete("/v1/nodes/<patched>")
 
 
