@@ -12,16 +12,18 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
+from urllib3.exceptions import HTTPError
 
-from images.errors import FetchFailed, ImageRefused, TooLong
+from images.errors import FetchFailed, ImageRefused
+from images.transfer import Answer, Transfer, short
 
 logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)  # below, it logs addresses with what opens them
 
@@ -29,6 +31,7 @@ MAX_REDIRECTS = 3
 MAX_URL = 2048
 CONNECT_S = 10.0
 READ_S = 30.0
+HEAD_S = 60.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 Resolver = Callable[[str, int], list[str]]
 
@@ -96,16 +99,35 @@ def opened(
     resolve: Resolver = addresses,
     monotonic: Callable[[], float] = time.monotonic,
     tls: ssl.SSLContext | None = None,
+    pause: Callable[[float], None] = time.sleep,
 ) -> Iterator[Source]:
     """The body of the answer, to be read to its end. tls: to trust other authorities than the system's.
 
+    Where the connection breaks off, the rest is asked for from the same URL, with all checks anew (images.transfer).
     Raises ImageRefused for an address that may not be asked or a body that is too long, FetchFailed for the rest.
     """
     deadline = monotonic() + limits.deadline_s
+
+    def ask(headers: Mapping[str, str]) -> contextlib.AbstractContextManager[Answer]:
+        return _followed(url, headers, limits, resolve, tls, lambda: deadline - monotonic())
+
+    transfer = Transfer(ask, max_bytes=limits.max_bytes, deadline=deadline, monotonic=monotonic, pause=pause)
+    with transfer:
+        yield transfer
+
+
+@contextlib.contextmanager
+def _followed(  # noqa: PLR0917  (what `opened` was given)
+    url: str, headers: Mapping[str, str], limits: Limits, resolve: Resolver, tls: ssl.SSLContext | None,
+    left_s: Callable[[], float],
+) -> Iterator[Answer]:  # fmt: skip
+    """The answer at the end of the redirects, whatever its status."""
     for _ in range(MAX_REDIRECTS + 1):
-        with _answer(parsed(url), limits, resolve, tls) as response:
+        parts = parsed(url)
+        with _answer(parts, headers, _allowed(parts, limits, resolve), tls, max(left_s(), 0.0)) as response:
             if response.status not in REDIRECTS:
-                yield _Body(response, limits, deadline, monotonic)
+                place = f"{parts.scheme}://{parts.netloc}{parts.path}"
+                yield Answer(host=parts.hostname or "", place=place, response=response)
                 return
             target = response.headers.get("Location")
         if not target:
@@ -120,16 +142,20 @@ def check(url: str, *, limits: Limits = Limits(), resolve: Resolver = addresses)
     """May the URL be asked, as far as one can say without asking? Raises ImageRefused; FetchFailed if no name server
     knows the name. `opened` checks again: an answer of a name server holds for one moment.
     """
-    parts = parsed(url)
-    _allowed(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80), limits, resolve)
+    _allowed(parsed(url), limits, resolve)
 
 
-def _allowed(host: str, port: int, limits: Limits, resolve: Resolver) -> list[str]:
-    """The addresses of a host, each of which may be asked."""
-    found = resolve(host.removesuffix("."), port)
+def _allowed(parts: SplitResult, limits: Limits, resolve: Resolver) -> str:
+    """One of the addresses of a host, each of which may be asked."""
+    host = parts.hostname or ""
+    found = resolve(host.removesuffix("."), _port(parts))
     if not found or not all(limits.allow(item) for item in found):
         raise ImageRefused(f"address not allowed: {host} is neither public nor in [images] trusted_networks")
-    return found
+    return found[0]
+
+
+def _port(parts: SplitResult) -> int:
+    return parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def parsed(url: str) -> SplitResult:
@@ -149,18 +175,18 @@ def parsed(url: str) -> SplitResult:
 
 @contextlib.contextmanager
 def _answer(
-    parts: SplitResult, limits: Limits, resolve: Resolver, tls: ssl.SSLContext | None
+    parts: SplitResult, headers: Mapping[str, str], address: str, tls: ssl.SSLContext | None, left_s: float
 ) -> Iterator[urllib3.BaseHTTPResponse]:
+    """The answer of the server at an address that was checked."""
     host = parts.hostname or ""
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    found = _allowed(host, port, limits, resolve)
-    with _pool(parts.scheme, found[0], host, port, tls) as pool, _watched(pool, limits.deadline_s):
+    with _pool(parts.scheme, address, host, _port(parts), tls) as pool, _Watch(pool, left_s) as watch:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        always = {"Host": parts.netloc, "Accept-Encoding": "identity", "User-Agent": "rackwright"}
         try:
             response = pool.urlopen(
                 "GET",
                 path,
-                headers={"Host": parts.netloc, "Accept-Encoding": "identity", "User-Agent": "rackwright"},
+                headers=always | dict(headers),
                 redirect=False,
                 retries=False,
                 preload_content=False,
@@ -168,11 +194,9 @@ def _answer(
                 timeout=urllib3.Timeout(connect=CONNECT_S, read=READ_S),
             )
         except HTTPError as cause:
-            raise FetchFailed(f"{host} could not be asked: {_short(cause)}", retryable=True) from cause
+            raise FetchFailed(f"{host} could not be asked: {short(cause)}", retryable=True) from cause
+        watch.head_came()
         try:
-            if response.status not in REDIRECTS and response.status != 200:
-                is_passing = response.status >= 500 or response.status == 429
-                raise FetchFailed(f"{host} answered with status {response.status}", retryable=is_passing)
             yield response
         finally:
             response.close()
@@ -188,64 +212,46 @@ def _pool(scheme: str, address: str, host: str, port: int, tls: ssl.SSLContext |
     )
 
 
-@contextlib.contextmanager
-def _watched(pool: urllib3.HTTPConnectionPool, within_s: float) -> Iterator[None]:
-    """End the conversation when its time is over: who sends an octet now and then never meets a socket's timeout."""
-    timers: list[threading.Timer] = []
-    usual: Any = pool.ConnectionCls
+class _Watch:
+    """Ends the conversation when its time is over: who sends an octet now and then never meets a socket's timeout.
 
-    class Watched(usual):  # type: ignore[misc]  # of either kind
-        def connect(self) -> None:
-            super().connect()
-            timers.append(threading.Timer(within_s, _cut, (self.sock,)))
-            timers[-1].daemon = True
-            timers[-1].start()
+    left_s: for all of it. The head of the answer has HEAD_S of that.
+    """
 
-    pool.ConnectionCls = Watched
-    try:
-        yield
-    finally:
-        for timer in timers:
+    def __init__(self, pool: urllib3.HTTPConnectionPool, left_s: float) -> None:
+        watch = self
+        usual: Any = pool.ConnectionCls
+        self._pool, self._left_s = pool, left_s
+        self._timers: list[threading.Timer] = []
+
+        class Watched(usual):  # type: ignore[misc]  # of either kind
+            def connect(self) -> None:
+                super().connect()
+                watch.begin(self.sock)
+
+        pool.ConnectionCls = Watched
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for timer in self._timers:
             timer.cancel()
+
+    def begin(self, connected: socket.socket) -> None:
+        for within_s in (min(HEAD_S, self._left_s), self._left_s):
+            timer = threading.Timer(within_s, _cut, (connected,))
+            timer.daemon = True
+            timer.start()
+            self._timers.append(timer)
+
+    def head_came(self) -> None:
+        self._timers[0].cancel()
 
 
 def _cut(connected: socket.socket) -> None:
     """Whoever reads from it sees its end. Below TLS, whose own way would wait for the peer."""
     with contextlib.suppress(OSError):
         socket.socket.shutdown(connected, socket.SHUT_RDWR)
-
-
-class _Body:
-    def __init__(
-        self, response: urllib3.BaseHTTPResponse, limits: Limits, deadline: float, monotonic: Callable[[], float]
-    ) -> None:
-        self._response, self._deadline, self._monotonic = response, deadline, monotonic
-        self._left = limits.max_bytes
-        announced = response.headers.get("Content-Length", "")
-        self.size_bytes = int(announced) if announced.isdecimal() and len(announced) <= 18 else None
-        if announced.isdecimal() and int(announced[:19]) > limits.max_bytes:
-            raise TooLong(f"the image has {announced} bytes; {limits.max_bytes} are allowed")
-
-    def read(self, size: int = -1, /) -> bytes:
-        try:
-            data = self._response.read(size if size > 0 else 1024 * 1024, decode_content=False)
-        except (HTTPError, ProtocolError, ReadTimeoutError, OSError) as cause:
-            self._refuse_late()
-            raise FetchFailed(f"the download broke off: {_short(cause)}", retryable=True) from cause
-        self._refuse_late()  # also when it seems to have ended: it may have been cut
-        self._left -= len(data)
-        if self._left < 0:
-            raise TooLong("the image is longer than allowed")
-        return data
-
-    def _refuse_late(self) -> None:
-        if self._monotonic() >= self._deadline:
-            raise FetchFailed("the download took too long", retryable=True)
-
-
-def _short(cause: BaseException) -> str:
-    """The innermost reason, without the addresses of objects that urllib3 puts into its texts."""
-    while cause.__cause__ is not None or isinstance(getattr(cause, "reason", None), BaseException):
-        inner = getattr(cause, "reason", None)
-        cause = inner if isinstance(inner, BaseException) else cause.__cause__ or cause
-    return type(cause).__name__ if "object at" in str(cause) else str(cause)[:200]

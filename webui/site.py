@@ -19,7 +19,8 @@ from bmc.api import Bmc
 class Site:
     """doctor: checks of the whole appliance, each {name, ok, detail, next}. connect: the kept connection to a BMC.
 
-    background: for power actions, which outlive the request. power_fresh_s: an older reading of a power state is stale.
+    background: for power actions, which outlive the request. import_waits_for: what has to end before the import of an
+    image begins. power_fresh_s: an older reading of a power state is stale.
     """
 
     database: Database
@@ -30,4 +31,5 @@ class Site:
     doctor: Callable[[Session], list[dict[str, object]]]
     connect: Callable[[Node], Bmc]
     background: Executor
+    import_waits_for: Callable[[str], str]
     power_fresh_s: float

@@ -11,7 +11,7 @@ import orjson
 
 from appliance.domain.errors import Invalid
 from appliance.domain.patterns import Pattern
-from appliance.domain.rule_actions import ACTIONS, RuleFailed, Subject, refuse_path
+from appliance.domain.rule_actions import ACTIONS, Refused, RuleFailed, Subject, refuse_path
 from appliance.domain.rule_conditions import MAX_LOOP, OPERATORS, CannotTell, holds, named
 from appliance.domain.rule_values import filled
 
@@ -108,9 +108,18 @@ def run(rules: Sequence[Rule], subject: Subject) -> list[str]:
             if all(_holds(item, rule, subject) for item in rule.conditions):
                 _act(rule, subject)
                 applied.append(rule.uuid)
-        except (CannotTell, Invalid) as cause:
-            raise RuleFailed(f"inspection rule {rule.uuid}: {cause}") from cause
+        except Refused:
+            raise
+        except (RuleFailed, CannotTell, Invalid) as cause:
+            raise _failure(rule, cause) from cause
     return applied
+
+
+def _failure(rule: Rule, cause: Exception) -> RuleFailed:
+    """What a sensitive rule asks and does is told to nobody: a reason would quote it."""
+    if rule.sensitive:
+        return RuleFailed(f"inspection rule {rule.uuid} failed; it is sensitive, so the reason is not shown")
+    return cause if isinstance(cause, RuleFailed) else RuleFailed(f"inspection rule {rule.uuid}: {cause}")
 
 
 def _holds(condition: Mapping[str, Any], rule: Rule, subject: Subject) -> bool:

@@ -20,7 +20,7 @@ def check(url: str, *, trusted: Iterable[IPv4Network | IPv6Network] = ()) -> Non
         raise Invalid(f"Unsupported or missing URL scheme: {parts.scheme[:16]}")
     if parts.username is not None or parts.password is not None:
         raise Invalid("image_url must not hold a user name or password: BMCs show it to whoever may read")
-    host = parts.hostname or ""
+    host = (parts.hostname or "").removesuffix(".")
     if host == "localhost" or host.endswith(".localhost") or not _is_fit(host, trusted):
         raise Invalid(f"image_url leads to {host[:64]}, where no BMC is sent")
 

@@ -52,11 +52,27 @@ def _no_mac(text: str) -> Invalid:
 
 
 def ip_address(text: str) -> str:
-    """An IPv4 or IPv6 address in canonical text form. A zone (`%eth0`) is refused: it is free text."""
+    """An IPv4 or IPv6 address in canonical text form, so that one place has one name: `::ffff:10.0.0.7` is 10.0.0.7.
+
+    A zone (`%eth0`) is refused: it is free text.
+    """
     try:
-        return str(ipaddress.ip_address(text.strip() if len(text) <= 64 and "%" not in text else ""))
+        address = ipaddress.ip_address(text.strip() if len(text) <= 64 and "%" not in text else "")
     except ValueError as cause:
         raise Invalid(f"{text[:60]!r} is not an IP address", next_step="write it as 10.0.0.7") from cause
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def is_of_one_machine(address: str) -> bool:
+    """Can one machine be reached there? address: as `ip_address` returns it."""
+    parsed = ipaddress.ip_address(address)
+    return not (parsed.is_multicast or parsed.is_unspecified or address == "255.255.255.255")
+
+
+def is_elsewhere(address: str) -> bool:
+    """Is it that of another machine, and one that answers beyond its own link (where clouds keep secrets)?"""
+    parsed = ipaddress.ip_address(address)
+    return not (parsed.is_loopback or parsed.is_link_local)
 
 
 def address_shown(text: str) -> str:

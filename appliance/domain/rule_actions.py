@@ -30,7 +30,11 @@ PORT_OBJECTS = frozenset({"local_link_connection", "extra"})
 
 
 class RuleFailed(Exception):
-    """An action failed, or its purpose was to fail. The text is for people."""
+    """The text is for people."""
+
+
+class Refused(RuleFailed):
+    """It was an action's purpose to fail, with these words."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,7 +54,7 @@ class Subject:
 
 
 def _fail(_subject: Subject, msg: Any) -> None:
-    raise RuleFailed(_plain(msg))
+    raise Refused(_plain(msg))
 
 
 def _log(subject: Subject, msg: Any, level: Any = "info") -> None:

@@ -154,8 +154,9 @@ def _inspected(turn: Record) -> str:
         options=node.driver_options,
     )
     problem = inspection.finish(
-        turn.session, node, pretend.inventory(machine), policy=inspection.Policy(), now=turn.now, is_made_up=True
-    )
+        turn.session, node, pretend.inventory(machine), policy=inspection.Policy(),
+        rules=turn.resources.inspection_rules(turn.session), now=turn.now, is_made_up=True,
+    )  # fmt: skip
     if problem is not None:
         raise InspectionRefused(problem)
     node.inspection_finished_at = turn.now

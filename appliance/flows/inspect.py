@@ -30,7 +30,8 @@ def store_inventory(turn: Record) -> Next:
     if not isinstance(report, dict):
         return turn.failed("The agent answered without an inventory.")
     policy = inspection.Policy(add_ports=turn.policy.add_ports, keep_ports=turn.policy.keep_ports)
-    problem = inspection.finish(turn.session, turn.node, report, policy=policy, now=turn.now)
+    rules = turn.resources.inspection_rules(turn.session)
+    problem = inspection.finish(turn.session, turn.node, report, policy=policy, rules=rules, now=turn.now)
     if problem is not None:
         return turn.failed(problem)
     turn.node.inspection_finished_at = turn.now

@@ -1,11 +1,12 @@
 """What flows need from outside, wired by appliance.main; and how patient they are."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from sqlalchemy.orm import Session
 
+from appliance.domain.inspection_rules import Rule
 from appliance.models.database import JsonObject
 from appliance.models.flow import Flow
 from appliance.models.node import Node
@@ -67,6 +68,7 @@ class Resources:
     make_write_params: parameters of `write_image` and its secret ones, sealed (appliance.models.agent_command).
     make_rescue_params: secret parameters of `rescue`, sealed. forget_rescue: drop the password of a rescue.
     fetch_config_drive: bring the node's config-drive from its URL into the database; may take a minute.
+    inspection_rules: those that are kept, opened, in the order in which they run.
     image_sources: fetches images that lie elsewhere; without it such a deploy fails.
     agent_alive_within_s: an agent heard of within this time needs no boot (fast track).
     """
@@ -75,6 +77,7 @@ class Resources:
     make_write_params: Callable[[Session, Node, Flow], tuple[JsonObject, bytes | None]]
     make_rescue_params: Callable[[Session, Node], bytes | None] = lambda _session, _node: None
     forget_rescue: Callable[[Session, Node], None] = lambda _session, _node: None
+    inspection_rules: Callable[[Session], Sequence[Rule]] = lambda _session: ()
     fetch_config_drive: Callable[[Node], None] = lambda _node: None
     image_sources: ImageFetcher | None = None
     agent_alive_within_s: float = 90.0

@@ -5,6 +5,7 @@ any other would send the next request, with its token, to wherever a stranger li
 """
 
 import ipaddress
+import re
 import time
 from functools import lru_cache
 
@@ -13,17 +14,46 @@ from flask import g, request
 from appliance.config import Config
 from appliance.services import certificate_names
 
+_PORT = re.compile("[1-9][0-9]{0,4}")
+_KNOWN_MOST = 100
+_KNOWN_LONGEST = 270
+
 
 def base_url(config: Config) -> str:
     """`https://HOST:PORT`, without a slash at the end; worked out once a request, since a page has a thousand links."""
     if "own_address" not in g:
-        g.own_address = _base_url(config)
+        g.own_address = _base_url(config, request.headers.get("Host", ""), _minute())
     return str(g.own_address)
 
 
-def _base_url(config: Config) -> str:
-    host, port = _split(request.headers.get("Host", ""))
-    if host and host in _names(config, int(time.monotonic() // 60)):
+class Origins:
+    """`base_url` for a face whose requests take less time than its working out: hosts are remembered for a minute."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._known: dict[str, str] = {}
+        self._minute = -1
+
+    def of_request(self) -> str:
+        given, minute = request.environ.get("HTTP_HOST", ""), _minute()
+        if minute != self._minute or len(self._known) >= _KNOWN_MOST:
+            self._known, self._minute = {}, minute
+        known = self._known.get(given)
+        if known is None:
+            known = _base_url(self._config, given, minute)
+            if len(given) <= _KNOWN_LONGEST:
+                self._known[given] = known
+        return known
+
+
+def _minute() -> int:
+    """Addresses come and go: looked up again every minute."""
+    return int(time.monotonic() // 60)
+
+
+def _base_url(config: Config, given: str, minute: int) -> str:
+    host, port = _split(given)
+    if host and host in _names(config, minute):
         return f"https://{_bracketed(host)}" + (f":{port}" if port else "")
     listen = config.api.listen
     named = config.api.names[0] if config.api.names else "127.0.0.1"
@@ -32,7 +62,6 @@ def _base_url(config: Config) -> str:
 
 @lru_cache(maxsize=4)
 def _names(config: Config, _minute: int) -> frozenset[str]:
-    """Addresses come and go: looked up again every minute."""
     return certificate_names.of(config) | {"localhost", "127.0.0.1", "::1"}
 
 
@@ -40,7 +69,9 @@ def _split(text: str) -> tuple[str, str]:
     """Host in its usual spelling, and port; empty for what is neither name nor address."""
     text = text.strip().lower()
     host, _, port = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", "")
-    if len(host) > 255 or (port and not (port.isascii() and port.isdigit() and len(port) <= 5)):
+    if len(host) > 255 or (
+        port and not (len(port) <= 5 and port.isascii() and port.isdigit() and 0 < int(port) < 65536)
+    ):
         return "", ""
     host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     try:

@@ -17,7 +17,7 @@ from appliance.http import app
 from appliance.http.native import nodes as native_nodes
 from appliance.http.server import BODY_BYTES, Server, TlsServer, UnixServer
 from appliance.main import wiring
-from appliance.services import certificate_names, image_store, tls
+from appliance.services import certificate_names, image_recovery, image_store, tls
 from webui import console
 from webui.site import Site
 
@@ -43,8 +43,8 @@ def run(state: Path, *, listen: str | None = None, roles: frozenset[str] = froze
     servers = _doors(control, listen) if "api" in roles else []
     for server in servers:
         server.start()
+    control.background.submit(_go_on_importing, control)
     if "worker" in roles:
-        control.imports.submit(control.images.recover)
         control.engine.start()
         control.loop.start()
     gc.collect()
@@ -55,6 +55,14 @@ def run(state: Path, *, listen: str | None = None, roles: frozenset[str] = froze
     stopping.wait()
     _stop(control, servers, roles)
     return 0
+
+
+def _go_on_importing(control: wiring.Control) -> None:
+    """What this appliance's last process had in hand, whoever does the rest of the work."""
+    context = control.context
+    for left in image_recovery.recover(context.images, context.database, context.vault, context.clock):
+        with control.imports.place(left.one, is_bounded=False) as submit:
+            submit(left.work)
 
 
 def _doors(control: wiring.Control, listen: str | None) -> list[Server]:
@@ -87,7 +95,8 @@ def _operators(control: wiring.Control) -> Flask:
     site = Site(
         database=context.database, vault=context.vault, images=context.images, clock=context.clock,
         tokens=context.tokens, doctor=context.doctor, connect=context.connect,
-        background=context.background, power_fresh_s=3 * control.config.bmc.sweep_interval_s,
+        background=context.background, import_waits_for=context.imports.waits_for,
+        power_fresh_s=3 * control.config.bmc.sweep_interval_s,
     )  # fmt: skip
     operators.register_blueprint(console.blueprint(site))
     return operators
@@ -116,7 +125,7 @@ def _stop(control: wiring.Control, servers: list[Server], roles: frozenset[str])
         control.loop.stop(within_s=1.0)
         control.engine.stop(within_s=ENGINE_GRACE_S)
     control.background.shutdown(wait=False, cancel_futures=True)
-    control.imports.shutdown(wait=False, cancel_futures=True)
+    control.imports.shutdown()
     control.connections.close()
     control.database.dispose()
     log.info("control stopped")

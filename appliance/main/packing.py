@@ -25,17 +25,6 @@ def pack_image(
         )
 
 
-def fetcher(limits: fetch.Limits) -> Callable[[str], contextlib.AbstractContextManager[fetch.Source]]:
-    """What opens the body behind an address. It raises ImageRefused, Unavailable."""
-
-    @contextlib.contextmanager
-    def fetch_image(url: str) -> Iterator[fetch.Source]:
-        with in_our_words(), fetch.opened(url, limits=limits) as source:
-            yield source
-
-    return fetch_image
-
-
 def checker(limits: fetch.Limits) -> Callable[[str], None]:
     """What raises ImageRefused for an address that may not be asked."""
 
@@ -49,7 +38,7 @@ def checker(limits: fetch.Limits) -> Callable[[str], None]:
 def timed_fetcher(
     limits: fetch.Limits,
 ) -> Callable[[str, float], contextlib.AbstractContextManager[fetch.Source]]:
-    """The same, with a limit of time for each."""
+    """What opens the body behind an address, which may take so many seconds. It raises ImageRefused, Unavailable."""
 
     @contextlib.contextmanager
     def fetch_within(url: str, within_s: float) -> Iterator[fetch.Source]:

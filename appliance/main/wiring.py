@@ -16,17 +16,28 @@ from appliance.flows.engine import Engine
 from appliance.flows.resources import FlowPolicy, Resources
 from appliance.http.context import Context
 from appliance.main.doctor import Doctor
-from appliance.main.packing import checker, drive_fetcher, fetcher, pack_image, timed_fetcher
+from appliance.main.packing import checker, drive_fetcher, pack_image, timed_fetcher
 from appliance.models.database import Database, JsonObject, Session
 from appliance.models.flow import Flow
 from appliance.models.node import Node
-from appliance.services import config_drive, deployment, identity, nodes, rescue, retention, tls, vault
+from appliance.services import (
+    config_drive,
+    deployment,
+    identity,
+    inspection_rules,
+    nodes,
+    rescue,
+    retention,
+    tls,
+    vault,
+)
 from appliance.services.discovery import Policy
 from appliance.services.image_sources import ImageSources
 from appliance.services.image_store import ImageStore
 from appliance.services.vault import Vault
 from appliance.worker import power_sync, pretend
 from appliance.worker.background import Background
+from appliance.worker.imports import Imports
 from appliance.worker.loop import Loop, Reconciler
 from bmc.api import Bmc
 from bmc.errors import BmcError
@@ -38,8 +49,6 @@ from images.fetch import Limits
 log = logging.getLogger(__name__)
 
 BACKGROUND_THREADS = 8
-IMPORT_THREADS = 8
-"""Threads of their own: who has power switched does not wait for anybody's downloads."""
 ENGINE_THREADS = 10
 FETCHES_AT_ONCE, IMAGES_AT_ONCE = 4, 2
 """Config-drives and images fetched at the same time: four threads stay for other steps."""
@@ -55,7 +64,7 @@ class Control:
     engine: Engine
     loop: Loop
     background: Background
-    imports: Background
+    imports: Imports
     connections: Connections
     images: ImageStore
 
@@ -70,13 +79,13 @@ def build(config: Config, clock: Clock) -> Control:
     bmcs = Bmcs(connections, keys)
     limits = Limits(trusted=config.images.trusted_networks)
     store = ImageStore(
-        config.places.images, database=database, vault=keys, pack=pack_image, fetch=fetcher(limits),
+        config.places.images, database=database, vault=keys, pack=pack_image, fetch=timed_fetcher(limits),
         check=checker(limits), clock=clock, name=f"{socket.gethostname()}:{config.state}",
     )  # fmt: skip
     tokens = identity.Tokens(database, keys, clock, _login_policy(config), state=config.state)
     doctor = Doctor(config, clock, tokens.policy.passwords)
     background = Background(BACKGROUND_THREADS)
-    imports = Background(IMPORT_THREADS)
+    imports = Imports()
     sources = ImageSources(database, keys, store, opened=timed_fetcher(limits), clock=clock)
     resources = _resources(config, store, bmcs, clock, database=database, sources=sources)
     engine = Engine(database, FLOWS, resources, clock=clock, threads=ENGINE_THREADS)
@@ -154,6 +163,7 @@ def _resources(
     return Resources(
         connect=bmcs.connect, make_write_params=write_params, make_rescue_params=rescue_params,
         forget_rescue=forget_rescue, fetch_config_drive=fetch_drive, image_sources=sources, policy=policy,
+        inspection_rules=lambda session: inspection_rules.in_order(session, keys),
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from appliance.models.columns import UtcTime, new_uuid
@@ -61,6 +61,14 @@ class Image(Model):
 Index("ix_image_created_at_uuid", Image.created_at, Image.uuid)
 
 
+class RetiredImage(Model):
+    """The id of an image that was deleted: it is given to no other one (Decision 245)."""
+
+    __tablename__ = "image_retired"
+
+    uuid: Mapped[str] = mapped_column(String(36), primary_key=True)
+
+
 class ImageTag(Model):
     __tablename__ = "image_tag"
 
@@ -80,8 +88,21 @@ class ImageMember(Model):
     updated_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
+class ImageFetch(Model):
+    """An address from which an image is still to be fetched. sealed: with what its bytes must be. begun_at: its first
+    turn; the limit of time counts from it.
+    """
+
+    __tablename__ = "image_fetch"
+
+    image_id: Mapped[int] = mapped_column(ForeignKey("image.id", ondelete="CASCADE"), primary_key=True)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    begun_at: Mapped[datetime | None] = mapped_column(UtcTime)
+
+
 class ImageTask(Model):
-    """An import that somebody asked for, and how it went. status: `processing`, `success` or `failure`.
+    """An import that somebody asked for, and how it went. status: `pending` (it waits for its turn), `processing`,
+    `success` or `failure`.
 
     image_uuid: no foreign key, since a task outlives its image. asked: the request, without a password.
     """
@@ -94,7 +115,7 @@ class ImageTask(Model):
     owner: Mapped[str | None] = mapped_column(String(255))
     user_uuid: Mapped[str] = mapped_column(String(64), default="")
     request_id: Mapped[str] = mapped_column(String(64), default="")
-    status: Mapped[str] = mapped_column(String(16), default="processing")
+    status: Mapped[str] = mapped_column(String(16), default="pending")
     asked: Mapped[JsonObject]
     message: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime] = mapped_column(UtcTime)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import String
+from sqlalchemy import LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from appliance.models.columns import Kept
@@ -10,7 +10,10 @@ from appliance.models.database import Model
 
 
 class InspectionRule(Kept, Model):
-    """priority: higher runs first. sensitive: conditions and actions are shown to nobody, and may read secrets."""
+    """priority: higher runs first. sensitive: conditions and actions are shown to nobody, and may read secrets.
+
+    Of a sensitive rule they are sealed in `secret`, and their own columns are empty.
+    """
 
     __tablename__ = "inspection_rule"
 
@@ -20,4 +23,5 @@ class InspectionRule(Kept, Model):
     sensitive: Mapped[bool] = mapped_column(default=False)
     conditions: Mapped[list[Any]] = mapped_column(default=list)
     actions: Mapped[list[Any]] = mapped_column(default=list)
+    secret: Mapped[bytes | None] = mapped_column(LargeBinary)
     scope: Mapped[str | None] = mapped_column(String(255))

@@ -16,6 +16,7 @@ class Node(Model):
 
     provision_state, target_provision_state: Ironic's words (appliance.domain.lifecycle).
     power_state, target_power_state: `power on`, `power off`, `error` or None when never read.
+    has_secure_boot: as its BMC or its last report said; None when neither could.
     bmc_secret: the BMC password, sealed by appliance.services.vault. Never leaves the process in the clear.
     agent_session_hash, boot_secret_hash: SHA-256 of the secret; the secret itself is not kept.
     boot_expected_until: while later than now, the boot script of this node carries a fresh boot secret.
@@ -63,6 +64,7 @@ class Node(Model):
     fault: Mapped[str | None] = mapped_column(String(64))
 
     boot_mode: Mapped[str | None] = mapped_column(String(8))
+    has_secure_boot: Mapped[bool | None]
     architecture: Mapped[str] = mapped_column(String(16), default="x86_64")
     boot_expected_until: Mapped[datetime | None] = mapped_column(UtcTime)
     boot_secret_hash: Mapped[str | None] = mapped_column(String(64), index=True)

@@ -242,7 +242,7 @@ def report(
 
 
 def store_report(session: Session, node: Node, checked: dict[str, Any], *, now: datetime) -> None:
-    """Replace the node's inventory, and fill in what nobody had said: boot mode."""
+    """Replace the node's inventory, and fill in what nobody had said: boot mode, secure boot."""
     row = session.get(Inventory, node.id)
     if row is None:
         session.add(Inventory(node_id=node.id, reported_at=now, report=checked))
@@ -250,6 +250,8 @@ def store_report(session: Session, node: Node, checked: dict[str, Any], *, now: 
         row.report, row.reported_at = checked, now
     if checked.get("boot_mode") in ("bios", "uefi"):
         node.boot_mode = checked["boot_mode"]
+    if isinstance(checked.get("is_secure_boot"), bool):
+        node.has_secure_boot = checked["is_secure_boot"]
 
 
 def pending(session: Session, node: Node) -> AgentCommand | None:

@@ -16,7 +16,7 @@ from appliance.domain.errors import Conflict, Forbidden, Invalid, NotFound, TooL
 from appliance.domain.images import Status, Visibility
 from appliance.models import event
 from appliance.models.columns import new_uuid
-from appliance.models.image import Image, ImageMember, ImageTag
+from appliance.models.image import Image, ImageMember, ImageTag, RetiredImage
 
 MOST_PROPERTIES = MOST_TAGS = 128
 LONGEST_VALUE = 65535
@@ -78,7 +78,7 @@ def add(session: Session, actor: Actor, wish: Wish, *, now: datetime) -> Image:
         raise Forbidden("You are not authorized to complete add_image action.")
     _refuse_publishing(actor, values["visibility"])
     uuid = (wish.uuid or new_uuid()).lower()
-    if session.scalar(select(Image.id).where(Image.uuid == uuid)):
+    if session.scalar(select(Image.id).where(Image.uuid == uuid)) or session.get(RetiredImage, uuid):
         raise Conflict(f"Image ID {uuid} already exists!")
     row = Image(uuid=uuid, status=Status.QUEUED, properties={}, created_at=now, updated_at=now, **values)
     session.add(row)

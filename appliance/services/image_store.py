@@ -1,14 +1,15 @@
 """The bytes of images on their way in: received to a part file, checked, looked at, packed for agents, then active.
 
 Each way ends in a named state: `active`, or where an image rests that has no bytes (domain.images.resting), with the
-reason in its row. Restart-safe: `recover` finishes or ends what a crash of this appliance left between; what another
-appliance has in hand (the same database, the same folder) it does not touch.
+reason in its row. Restart-safe: image_recovery goes on with, or ends, what a crash of this appliance left between.
 """
 
 import contextlib
 import logging
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,13 +18,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from appliance.domain.clock import Clock
-from appliance.domain.errors import Conflict, RackwrightError, TooLarge
+from appliance.domain.errors import Conflict, RackwrightError, TooLarge, Unavailable
 from appliance.domain.images import COMING, MOVES, Status, resting
 from appliance.models import event
 from appliance.models.database import Database
 from appliance.models.image import Image
-from appliance.services import image_tasks
+from appliance.services import image_fetches, image_tasks
 from appliance.services.image_faults import ImageRefused, in_our_words
+from appliance.services.image_fetches import FETCHED, Address
 from appliance.services.image_files import ImageFiles
 from appliance.services.vault import Vault
 from images import checksum
@@ -31,6 +33,13 @@ from images import checksum
 log = logging.getLogger(__name__)
 
 MAX_UPLOAD = 64 << 30
+FETCHES, FETCH_PAUSE_S = 3, 5.0
+"""How often a download is begun, at most, and seconds between: what can be gone on with is gone on with meanwhile."""
+_NOT_PACKED = "the image could not be packed; the appliance's log has the reason"
+LOOK_S = 2.0
+"""Seconds at least between two looks whether an image that is fetched is still wanted."""
+FetchOpener = Callable[[str, float], contextlib.AbstractContextManager[checksum.Source]]
+"""(URL, seconds that it may take). Raises Unavailable for what may pass, ImageRefused for the rest."""
 Opener = Callable[[], contextlib.AbstractContextManager[checksum.Source]]
 Promises = Sequence[tuple[str, str]]
 """(algorithm, hexadecimal) of checksums that the bytes must have: images.checksum.ALGORITHMS."""
@@ -67,15 +76,15 @@ class ImageStore(ImageFiles):
     """
 
     def __init__(
-        self, root: Path, *, database: Database, vault: Vault, pack: Packer, fetch: Any, clock: Clock,
-        check: Callable[[str], None] = lambda _url: None, name: str = "",
+        self, root: Path, *, database: Database, vault: Vault, pack: Packer, fetch: FetchOpener, clock: Clock,
+        check: Callable[[str], None] = lambda _url: None, name: str = "", pause: Callable[[float], None] = time.sleep,
     ) -> None:  # fmt: skip
         super().__init__(root, vault=vault, clock=clock)
         self.name, self.check_url = name, check
-        self._database, self._pack, self._fetch = database, pack, fetch
+        self._database, self._pack, self._fetch, self._pause = database, pack, fetch, pause
         self._unsettled: dict[str, str] = {}
         self._coming: set[str] = set()
-        """What comes in or is packed in this process: `recover` must not take it for what a crash left."""
+        """What comes in or is packed in this process: a recovery must not take it for what a crash left."""
 
     # Bytes come in ------------------------------------------------------------------------------------------------
 
@@ -94,16 +103,51 @@ class ImageStore(ImageFiles):
         if status is Status.UPLOADING:
             self._coming.discard(uuid)
 
-    def fetch(self, uuid: str, url: str, *, promises: Promises = ()) -> None:
+    def expect_from(self, session: Session, row: Image, address: Address) -> None:
+        """The bytes of this image will be fetched from there, by this process or by its successor."""
+        image_fetches.keep(session, self._vault, row, address)
+        self.expect(row.uuid)
+
+    def fetch(self, uuid: str) -> None:
         """Fetch from an outside address through the one fetcher, then make it ready. The row says `saving` already."""
-        with self._database.read() as session:
-            expected = session.scalar(select(Image.sha256).where(Image.uuid == uuid))
-        more = [("sha256", expected)] if expected else []
         problem = "the image could not be fetched; the appliance's log has the reason"
         with contextlib.suppress(RackwrightError):  # its row says it
-            with self._ending(uuid, problem), self._fetch(url) as source:
-                self._receive(uuid, source, size=None, promises=[*promises, *more])
+            with self._ending(uuid, problem):
+                self._download(uuid)
             self.make_ready(uuid)
+
+    def _download(self, uuid: str) -> None:
+        with self._database.write() as session:
+            address, until = image_fetches.begin(session, self._vault, uuid, now=self._clock())
+            image_tasks.start(session, uuid, now=self._clock())
+            expected = session.scalar(select(Image.sha256).where(Image.uuid == uuid))
+        promises = [*address.promises, *([("sha256", expected)] if expected else [])]
+        for _ in range(FETCHES - 1):
+            with contextlib.suppress(Unavailable):  # it may pass
+                return self._download_once(uuid, address.url, promises, until)
+            self._pause(FETCH_PAUSE_S)
+            self._refuse_unwanted(uuid)
+        return self._download_once(uuid, address.url, promises, until)
+
+    def _download_once(self, uuid: str, url: str, promises: Promises, until: datetime) -> None:
+        left_s = (until - self._clock()).total_seconds()
+        if left_s <= 0:
+            raise ImageRefused("the download took too long", next_step="check the server, then import it again")
+        with self._fetch(url, left_s) as source:
+            wanted = _Wanted(source, lambda: self._refuse_unwanted(uuid))
+            self._receive(uuid, wanted, size=None, promises=promises)
+
+    def _refuse_unwanted(self, uuid: str) -> None:
+        with self._database.read() as session:
+            found = session.execute(select(Image.status, Image.holder).where(Image.uuid == uuid)).one_or_none()
+        if found is None or found.status not in FETCHED or found.holder != self.name:
+            raise Conflict("the image was deleted while its bytes came in")
+
+    def take_staged(self, uuid: str) -> None:
+        """The turn of bytes that lie ready."""
+        with self._ending(uuid, _NOT_PACKED), self._database.write() as session:
+            image_tasks.start(session, uuid, now=self._clock())
+        self.make_ready(uuid)
 
     def bring(self, uuid: str, opened: Opener, *, promises: Promises, attempt: str) -> None:
         """As `fetch`, for who holds the row and will try again: what goes wrong is raised, and the row left as it is.
@@ -130,6 +174,9 @@ class ImageStore(ImageFiles):
     def expect(self, uuid: str) -> None:
         """The bytes of this image will be fetched, or made ready, by this process."""
         self._coming.add(uuid)
+
+    def is_expected(self, uuid: str) -> bool:
+        return uuid in self._coming
 
     def _begin(self, uuid: str, status: Status) -> Promises:
         """Claim the image for this process. Returns what its row says that the bytes must be."""
@@ -173,7 +220,7 @@ class ImageStore(ImageFiles):
     def make_ready(self, uuid: str) -> str:
         """Detect, inspect, pack; → `active`, or what is wrong. Repeating it after a crash starts over."""
         try:
-            with self._ending(uuid, "the image could not be packed; the appliance's log has the reason"):
+            with self._ending(uuid, _NOT_PACKED):
                 self._make_ready(uuid)
         except RackwrightError as fault:
             return str(fault)
@@ -206,6 +253,7 @@ class ImageStore(ImageFiles):
         row.virtual_size_bytes, row.stream = packed.virtual_size_bytes, packed.to_json()
         row.not_deployable, now = packed.not_deployable or None, self._clock()
         row.updated_at = now
+        image_fetches.end(session, row)
         image_tasks.end(session, uuid, problem="", now=now)
         event.record(session, at=now, kind="image.active", actor="images", message=f"image {row.label} is active")
 
@@ -240,6 +288,7 @@ class ImageStore(ImageFiles):
             image_tasks.end(session, uuid, problem=problem, now=now)
             if row is None or row.status not in COMING:
                 return
+            image_fetches.end(session, row)
             row.status, row.problem, row.holder, row.updated_at = resting(row.disk_format), problem, None, now
             if row.status == Status.QUEUED:
                 row.size_bytes = row.md5 = row.sha256 = row.sha512 = None
@@ -255,18 +304,6 @@ class ImageStore(ImageFiles):
             del self._unsettled[uuid]
         return len(waiting)
 
-    def recover(self) -> None:
-        """After a restart: pack again what was complete, end what had broken off, remove what nobody knows."""
-        self.remove_unknown()
-        with self._database.read() as session:
-            left = list(session.scalars(select(Image).where(Image.status.in_(COMING), Image.holder == self.name)))
-        for row in [row for row in left if row.uuid not in self._coming]:
-            is_whole = self.original(row.uuid).is_file() and row.sha512 is not None
-            if is_whole and row.status != Status.UPLOADING:
-                self.make_ready(row.uuid)
-            elif not is_whole:
-                self.give_up(row.uuid, "the appliance stopped while the image was coming in; send it again")
-
     def remove_unknown(self) -> None:
         """Folders without a row. The row comes first: whoever writes into a folder has one."""
         folders = [path for path in self._root.iterdir() if path.is_dir()] if self._root.is_dir() else []
@@ -275,3 +312,17 @@ class ImageStore(ImageFiles):
         for path in folders:
             if path.name not in known:
                 shutil.rmtree(path, ignore_errors=True)
+
+
+class _Wanted:
+    """Bytes on their way: now and then it is asked whether they are still wanted. refuse: raises when not."""
+
+    def __init__(self, source: checksum.Source, refuse: Callable[[], None]) -> None:
+        self._source, self._refuse, self._looked = source, refuse, time.monotonic()
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._source.read(size)
+        if time.monotonic() - self._looked >= LOOK_S:
+            self._refuse()
+            self._looked = time.monotonic()
+        return data

@@ -27,11 +27,26 @@ def begin(
     return row
 
 
+def start(session: Session, image_uuid: str, *, now: datetime) -> None:
+    """The turn of an import has come."""
+    _move(session, image_uuid, "pending", "processing", now=now)
+
+
+def wait(session: Session, image_uuid: str, *, now: datetime) -> None:
+    """It waits again, for a restart cut it off."""
+    _move(session, image_uuid, "processing", "pending", now=now)
+
+
+def _move(session: Session, image_uuid: str, of: str, to: str, *, now: datetime) -> None:
+    here = (ImageTask.image_uuid == image_uuid, ImageTask.status == of)
+    session.execute(update(ImageTask).where(*here).values(status=to, updated_at=now))
+
+
 def end(session: Session, image_uuid: str, *, problem: str, now: datetime) -> None:
     """The import of an image has ended. problem: empty when all went well."""
     session.execute(
         update(ImageTask)
-        .where(ImageTask.image_uuid == image_uuid, ImageTask.status == "processing")
+        .where(ImageTask.image_uuid == image_uuid, ImageTask.status.in_(("pending", "processing")))
         .values(status="failure" if problem else "success", message=problem, updated_at=now, expires_at=now + KEPT_FOR)
     )
 

@@ -13,9 +13,10 @@ from appliance.domain.access import Actor
 from appliance.domain.errors import Ambiguous, Conflict, Forbidden, Invalid, NotFound, Taken
 from appliance.domain.lifecycle import State
 from appliance.models import event
-from appliance.models.image import Image
+from appliance.models.columns import new_uuid
+from appliance.models.image import Image, RetiredImage
 from appliance.models.node import Inventory, Node
-from appliance.services import image_catalog
+from appliance.services import image_catalog, image_tasks
 
 _IMPORT = "import a raw disk with a partition table, or a qcow2 of one"
 _OURS = re.compile(r"(?:glance://|https?://[^/]{1,255}/(?:image/)?v[12]/images/)([0-9a-f-]{36})(?:/file)?\Z")
@@ -28,7 +29,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,119}\Z")
 
 def create(
     session: Session, *, name: str, sha256: str | None, properties: Mapping[str, Any], actor: str, now: datetime,
-    holder: str | None = None,
+    holder: str | None = None, uuid: str | None = None,
 ) -> Image:  # fmt: skip
     """An empty image of the appliance's own, for everybody. sha256: what the bytes must have, when somebody said so.
 
@@ -40,7 +41,8 @@ def create(
     if session.scalar(select(Image.id).where(Image.name == name)):
         raise Conflict(f"an image named {name!r} exists already", next_step=f"rackwright image delete {name}")
     row = Image(
-        name=name, status="queued" if holder is None else "saving", holder=holder, sha256=sha256,
+        uuid=uuid or new_uuid(), name=name, status="queued" if holder is None else "saving", holder=holder,
+        sha256=sha256,
         properties=dict(properties), created_at=now, updated_at=now,
     )  # fmt: skip
     session.add(row)
@@ -129,7 +131,7 @@ def refuse_unfit(row: Image, report: Inventory | None, label: str) -> None:
 
 
 def delete(session: Session, row: Image, *, actor: str, now: datetime) -> None:
-    """Forget an image, unless it is protected, or a node is being written from it right now."""
+    """Forget an image but for its id, unless it is protected, or a node is being written from it right now."""
     if row.is_protected:
         raise Forbidden(f"Image {row.uuid} is protected and cannot be deleted.", next_step="take the protection away")
     for label, uuid, instance in session.execute(_BEING_WRITTEN):
@@ -138,5 +140,7 @@ def delete(session: Session, row: Image, *, actor: str, now: datetime) -> None:
                 f"image {row.label} is being deployed", why=f"to node {label or uuid}",
                 next_step=f"rackwright node why {label or uuid}",
             )  # fmt: skip
+    image_tasks.end(session, row.uuid, problem="the image was deleted", now=now)
     session.delete(row)
+    session.add(RetiredImage(uuid=row.uuid))
     event.record(session, at=now, kind="image.deleted", actor=actor, message=f"image {row.label} deleted")

@@ -3,13 +3,14 @@
 One transaction of the caller, the node's row locked. Not here: how the report was got (appliance.flows.inspect).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from appliance.domain.inspection_rules import Rule
 from appliance.domain.rule_actions import capabilities, capability_text
 from appliance.models.node import Inventory, Node
 from appliance.services import found_ports, rules_on_nodes
@@ -33,8 +34,9 @@ class Policy:
 
 
 def finish(
-    session: Session, node: Node, report: dict[str, Any], *, policy: Policy, now: datetime, is_made_up: bool = False
-) -> str | None:
+    session: Session, node: Node, report: dict[str, Any], *, policy: Policy, rules: Sequence[Rule], now: datetime,
+    is_made_up: bool = False,
+) -> str | None:  # fmt: skip
     """Why the inspection failed after all, or None. is_made_up: the report says nothing new of the node."""
     row = session.get(Inventory, node.id)
     if row is None:
@@ -45,10 +47,12 @@ def finish(
         node.properties = _with_capabilities({**node.properties, **properties_of(report)}, report)
         if report.get("boot_mode") in {"bios", "uefi"}:
             node.boot_mode = report["boot_mode"]
+        if isinstance(report.get("is_secure_boot"), bool):
+            node.has_secure_boot = report["is_secure_boot"]
         found_ports.follow(session, node, report, add=policy.add_ports, keep=policy.keep_ports, now=now)
     node.inspection_started_at, node.inspection_finished_at = None, now
     session.flush()
-    return rules_on_nodes.apply(session, node, row, now=now)
+    return rules_on_nodes.apply(session, node, row, rules, now=now)
 
 
 def properties_of(report: Mapping[str, Any]) -> dict[str, Any]:

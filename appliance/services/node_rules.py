@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from appliance.domain import names
 from appliance.domain.errors import Conflict, Forbidden, Invalid, Taken
 from appliance.domain.lifecycle import State, Verb
 from appliance.models import flow
@@ -63,7 +64,9 @@ def refuse_taken(session: Session, wish: Details, *, but_not: Node | None) -> No
 
 
 def refuse_bmc(session: Session, bmc: BmcAccess, driver: str, *, but_not: int | None) -> None:
-    """Refuse a BMC that another node has."""
+    """Refuse a BMC that another node has, and an address that no machine has."""
+    if bmc.address is not None and not names.is_of_one_machine(bmc.address):
+        raise Invalid(f"no BMC has the address {bmc.address}")
     if bmc.address is not None and driver != "manual":
         others = Node.id != (but_not or 0)
         take_turns(session, f"bmc {bmc.address} {bmc.udp_port}")
@@ -96,7 +99,7 @@ def columns(session: Session, wish: Details, given: frozenset[str] | None) -> di
     if given is None or "chassis_uuid" in given:
         values["chassis_id"] = _chassis_id(session, wish.chassis_uuid)
     if given is None or "parent" in given:
-        values["parent_uuid"] = _parent_uuid(session, wish.parent, own=wish.uuid)
+        values["parent_uuid"] = _parent_uuid(session, wish)
     return values
 
 
@@ -109,15 +112,17 @@ def _chassis_id(session: Session, uuid: str | None) -> int | None:
     return found
 
 
-def _parent_uuid(session: Session, ref: str | None, *, own: str | None) -> str | None:
+def _parent_uuid(session: Session, wish: Details) -> str | None:
+    """Of a node of the same owner: steps of the parent reach its children, and nobody learns of what others own."""
+    ref = wish.parent
     if ref is None:
         return None
     found = session.execute(
-        select(Node.uuid, Node.parent_uuid).where(or_(Node.uuid == ref.lower(), Node.name == ref)).limit(1)
+        select(Node.uuid, Node.parent_uuid, Node.owner).where(or_(Node.uuid == ref.lower(), Node.name == ref)).limit(1)
     ).first()
-    if found is None:
-        raise Invalid(f"Node {ref[:255]} could not be found.")
-    if found.uuid == own:
+    if found is None or found.owner != wish.owner:
+        raise Invalid(f"Node {ref[:255]} could not be found among those of the same owner.")
+    if found.uuid == wish.uuid:
         raise Invalid("a node is not its own parent")
     if found.parent_uuid is not None:
         raise Invalid(f"Node {ref[:255]} has a parent itself", why="nodes hold nodes one level deep")

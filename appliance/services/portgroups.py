@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from appliance.domain.errors import Conflict, Invalid, Taken
 from appliance.models import event
 from appliance.models.node import Node, Port, Portgroup
-from appliance.services import belonging, nodes
+from appliance.services import belonging, nodes, ports
 from appliance.services.belonging import apply, first, keep
 
 
@@ -40,22 +40,40 @@ def change(
     session: Session, group: Portgroup, changes: dict[str, Any], *, node: Node, actor: str, now: datetime
 ) -> None:
     """node: the one it shall belong to, locked; a group with ports stays where it is."""
+    changes = {column: value for column, value in changes.items() if getattr(group, column) != value}
     _refuse_taken(session, changes, but_not=group.id)
     members = list(session.scalars(select(Port).where(Port.portgroup_id == group.id)))
     if node.id != group.node_id:
-        nodes.refuse_held(session, node, "its port groups cannot change now")
-        if members:
-            raise Invalid(f"portgroup {group.uuid} has ports; it cannot move to another node")
+        _refuse_move(session, group, node, members)
         group.node = node
     if changes.get("standalone_ports_supported") is False and any(port.is_pxe for port in members):
         raise Conflict(
-            "standalone_ports_supported can not be set to False, because the port group "
-            f"{group.uuid} contains ports with pxe_enabled set to True"
+            f"standalone_ports_supported can not be set to False, because the port group {group.uuid} contains port "
+            "with 'pxe_enabled' is set to True"
         )
     apply(group, changes)
+    if "physical_network" in changes:
+        for port in members:
+            port.physical_network, port.updated_at = group.physical_network, now
     group.updated_at = now
     keep(session, "A portgroup with that name or MAC address already exists.")
     _tell(session, node, f"port group {group.name or group.uuid} changed", actor, now)
+
+
+def _refuse_move(session: Session, group: Portgroup, node: Node, members: list[Port]) -> None:
+    for one in {group.node, node}:
+        nodes.refuse_held(session, one, "its port groups cannot change now")
+        if one.provision_state not in ports.REWIRED_IN and not one.maintenance:
+            raise Conflict(
+                f"Portgroup {group.uuid} can not be associated to node {node.uuid} unless the node is in a "
+                f"{', '.join(ports.REWIRED_IN)} state or in maintenance mode. Current state is "
+                f"'{one.provision_state}'."
+            )
+    if members:
+        raise Invalid(
+            f"Portgroup {group.uuid} can not be associated with node {node.uuid} because there are ports associated "
+            "with this portgroup."
+        )
 
 
 def delete(session: Session, group: Portgroup, *, actor: str, now: datetime) -> None:

@@ -1,5 +1,6 @@
 """Inspection rules meet a node: it is copied as plain data, the rules run over the copy, what changed is written."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,16 +22,15 @@ from appliance.domain.rule_actions import (
 )
 from appliance.models import event
 from appliance.models.node import Inventory, Node, Port
-from appliance.services import belonging, inspection_rules
+from appliance.services import belonging
 
 MAX_OBJECT = 64 * 1024
 _LONGEST = {"resource_class": 80, "description": 4096, "physical_network": 64, "vendor": 32, "category": 80}
 _PORT_COLUMNS = {"pxe_enabled": "is_pxe", "local_link_connection": "link"}
 
 
-def apply(session: Session, node: Node, row: Inventory, *, now: datetime) -> str | None:
-    """Run all rules; why the inspection fails by one, or None. A failing rule leaves the node as it was."""
-    rules = inspection_rules.in_order(session)
+def apply(session: Session, node: Node, row: Inventory, rules: Sequence[engine.Rule], *, now: datetime) -> str | None:
+    """Run the rules; why the inspection fails by one, or None. A failing rule leaves the node as it was."""
     if not rules:
         return None
     subject = _subject(node, row)

@@ -112,6 +112,7 @@ def _carry_out(
             node.fault, node.power_failures, node.power_state = fault, failures, "error"
             node.maintenance, node.maintenance_reason = True, POWER_FAILURE_REASON
             text = f"set aside: {fault}; the BMC at {node.bmc_address} did not answer {failures} times"
+            node.last_error = text
             log.warning("node set aside node=%s fault=%s", node.label, fault)
         case rules.Adopt(observed=seen):
             node.power_state = seen.value
@@ -120,7 +121,8 @@ def _carry_out(
             text = f"observed {observed.value if observed else 'nothing'}"
     if observed is not None:
         _recover(node, observed, now)
-    event.record(session, at=now, kind="power", actor="reconciler", node_id=node.id, message=text)
+    data = {"fault": node.fault} if node.fault else {}
+    event.record(session, at=now, kind="power", actor="reconciler", node_id=node.id, message=text, data=data)
 
 
 def _recover(node: Node, observed: PowerState, now: datetime) -> None:
@@ -128,4 +130,4 @@ def _recover(node: Node, observed: PowerState, now: datetime) -> None:
     node.power_failures, node.power_observed_at, node.power_state = 0, now, observed.value
     node.target_power_state = None
     if node.fault == rules.POWER_FAILURE:
-        node.fault, node.maintenance, node.maintenance_reason = None, False, None
+        node.fault, node.maintenance, node.maintenance_reason, node.last_error = None, False, None, None

@@ -23,6 +23,7 @@ from appliance.services.identity import bootstrap, grants, passwords, projects, 
 from appliance.services.identity.proving import ByPassword, Who
 from appliance.services.identity.sign_in import Wanted, authenticate
 from appliance.services.image_store import ImageStore
+from appliance.worker.imports import Imports
 from bmc.registry import Connections
 from bmc.types import BmcTarget
 from tests.fakes.rack import NOW, vault
@@ -45,7 +46,7 @@ class Appliance:
         self.tokens = identity.Tokens(database, self.vault, self.clock, identity.Policy(), state=state)
         self.context = Context(
             state=state, config=Config(state=state), database=database, vault=self.vault, clock=self.clock,
-            connect=self.connect, background=ThreadPoolExecutor(1), imports=ThreadPoolExecutor(1),
+            connect=self.connect, background=ThreadPoolExecutor(1), imports=Imports(),
             discovery=Policy(discovery=Discovery.ENROLL, in_band_bmc=True),
             images=self.images, doctor=lambda _session: [], ca_fingerprint="ab" * 32, tokens=self.tokens,
         )  # fmt: skip
@@ -110,8 +111,8 @@ class Appliance:
 
     def settle(self) -> None:
         """Wait until what was sent to the background is done."""
-        for pool in (self.context.background, self.context.imports):
-            pool.submit(lambda: None).result(timeout=30)
+        self.context.background.submit(lambda: None).result(timeout=30)
+        assert self.context.imports.join(30)
 
     def close(self) -> None:
         self.context.background.shutdown()

@@ -34,7 +34,7 @@ def _make(context: Context) -> Flask:
 
 def _given(context: Context) -> dict[str, Any]:
     names = ("database", "vault", "images", "clock", "tokens", "connect", "background")
-    return {name: getattr(context, name) for name in names}
+    return {name: getattr(context, name) for name in names} | {"import_waits_for": context.imports.waits_for}
 
 
 def _checks(_session):

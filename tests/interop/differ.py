@@ -1,6 +1,6 @@
 """The same requests to a real Ironic and to the appliance: what differs in status, shape, headers and words.
 
-    python -m tests.interop.differ [--json FILE] [--only WORD] [--all]
+    python -m tests.interop.differ [--json FILE] [--only WORD] [--all] [--again FILE]
 
 Each difference either is mended or stands in differ_known.toml with its reason. The rest is printed, and makes the
 exit code 1. Ironic is installed from PyPI the first time, as `make bench-api` does. Not here: the requests
@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from tests.interop import differ_compare, differ_worlds
 from tests.interop.differ_asks import every
@@ -39,18 +40,30 @@ class Known:
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """new: (request, difference); kept: reason -> how many lines it explains."""
+    """new: (request, difference); kept: reason -> what it explains, likewise."""
 
     asked: int = 0
     same: int = 0
     new: list[tuple[str, str]] = field(default_factory=list)
-    kept: Counter[str] = field(default_factory=Counter)
+    kept: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     sections: Counter[str] = field(default_factory=Counter)
+
+    def judge(self, table: list[Known], ask: str, lines: Iterable[str]) -> None:
+        for line in lines:
+            why = next((one.why for one in table if one.holds(ask, line)), None)
+            if why is None:
+                self.new.append((ask, line))
+            else:
+                self.kept.setdefault(why, []).append((ask, line))
+
+    def idle(self, table: list[Known]) -> list[str]:
+        """Reasons that explain nothing (any more)."""
+        return [one.why for one in table if one.why not in self.kept]
 
     def report(self) -> dict[str, object]:
         return {
             "asked": self.asked, "same": self.same, "sections": self.sections, "new": self.new,
-            "kept": dict(self.kept.most_common()),
+            "kept": self.kept,
         }  # fmt: skip
 
 
@@ -86,25 +99,19 @@ class Player:
     def _settle(self, step: Settle) -> None:
         states = {world.name: world.settle(step) for world in (self._them, self._us)}
         if states["ironic"] != states["ours"]:
-            self._judge(f"SETTLE {step.node}", [f"value state: {states['ironic']}, ours {states['ours']}"])
+            self.outcome.judge(
+                self._table, f"SETTLE {step.node}", [f"value state: {states['ironic']}, ours {states['ours']}"]
+            )
 
     def _ask(self, step: Ask) -> None:
         theirs, ours = self._them.ask(step), self._us.ask(step)
         self.outcome.asked += 1
         lines = differ_compare.differences((self._them, theirs), (self._us, ours))
         self.outcome.same += not lines
-        self._judge(str(step), lines)
+        self.outcome.judge(self._table, str(step), lines)
         if (theirs.status == 201) != (ours.status == 201):
             self._undo(self._them, theirs)
             self._undo(self._us, ours)
-
-    def _judge(self, ask: str, lines: list[str]) -> None:
-        for line in lines:
-            why = next((one.why for one in self._table if one.holds(ask, line)), None)
-            if why is None:
-                self.outcome.new.append((ask, line))
-            else:
-                self.outcome.kept[why] += 1
 
     @staticmethod
     def _undo(world: World, answer: Answer) -> None:
@@ -128,15 +135,33 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="the whole report goes to this file")
     parser.add_argument("--only", default="", help="sections whose name holds this word")
     parser.add_argument("--all", action="store_true", help="leave the table of known differences aside")
+    parser.add_argument("--again", type=Path, help="judge the report in this file anew, and ask nobody")
     asked = parser.parse_args()
+    if asked.again:
+        return said(again(json.loads(asked.again.read_text()), known()))
     with tempfile.TemporaryDirectory(prefix="rackwright-differ-") as folder:
         (Path(folder) / "ours").mkdir()
         outcome = run(Path(folder), only=asked.only, table=[] if asked.all else None)
     if asked.json:
         asked.json.write_text(json.dumps(outcome.report(), indent=1))
+    return said(outcome)
+
+
+def again(report: dict[str, Any], table: list[Known]) -> Outcome:
+    """What an earlier report found, in the eyes of another table."""
+    outcome = Outcome(asked=report["asked"], same=report["same"], sections=Counter(report["sections"]))
+    for ask, line in (*report["new"], *(pair for pairs in report["kept"].values() for pair in pairs)):
+        outcome.judge(table, ask, [line])
+    return outcome
+
+
+def said(outcome: Outcome) -> int:
     for ask, line in outcome.new:
         print(f"{ask[:300]}\n    {line}")
-    kept = sum(outcome.kept.values())
+    kept = sum(map(len, outcome.kept.values()))
+    if len(outcome.sections) == len(every()):
+        for why in outcome.idle(known()):
+            print(f"explains nothing: {why}")
     print(f"{outcome.asked} requests, {outcome.same} answered alike; differences: {len(outcome.new)} new, {kept} known")
     return int(bool(outcome.new))
 

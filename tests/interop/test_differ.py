@@ -1,5 +1,6 @@
 """The appliance answers as a real Ironic does, but for what differ_known.toml explains."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -69,10 +70,25 @@ def test_the_table_is_read_and_matches_brackets_as_they_are():
     assert not one.holds("GET /v1/nodes @1.1", "type .a0: 1, ours null")
 
 
+def test_a_report_is_judged_anew_by_the_table_as_it_is_now():
+    one = differ.Known(why="w", asks=("GET *",), lines=("type *",))
+    idle = differ.Known(why="nothing", asks=("GET *",), lines=("fault: *",))
+    first = differ.Outcome(asked=3, same=1)
+    first.judge([], "GET /v1/x @1.1", ["type .a: 1, ours null", "status: 200, ours 404"])
+    assert (len(first.new), first.idle([one])) == (2, ["w"])
+    report = json.loads(json.dumps(first.report()))
+    second = differ.again(report, [one, idle])
+    assert second.new == [("GET /v1/x @1.1", "status: 200, ours 404")]
+    assert second.kept == {"w": [("GET /v1/x @1.1", "type .a: 1, ours null")]}
+    assert second.idle([one, idle]) == ["nothing"]
+    assert differ.again(json.loads(json.dumps(second.report())), []).kept == {}
+
+
 @pytest.mark.nightly
 @pytest.mark.timeout(3600)
 def test_as_ironic_answers(tmp_path: Path):
     (tmp_path / "ours").mkdir()
     outcome = differ.run(tmp_path)
     assert outcome.asked > 10_000
+    assert outcome.idle(differ.known()) == []
     assert not outcome.new, "\n".join(f"{ask}\n    {line}" for ask, line in outcome.new[:200])

@@ -7,6 +7,7 @@ from typing import Any
 from flask import render_template
 from sqlalchemy import func, select
 
+from appliance.domain.images import COMING
 from appliance.models.flow import Flow
 from appliance.models.network import Lease, Subnet
 from appliance.models.node import Node, Port
@@ -25,7 +26,8 @@ def images_page(site: Site) -> str:
         for instance in held:
             uuid = str((instance or {}).get("image_uuid"))
             used[uuid] = used.get(uuid, 0) + 1
-    return render_template("images.html", images=found, used=used)
+    waits = {image.uuid: site.import_waits_for(image.uuid) for image in found if image.status in COMING}
+    return render_template("images.html", images=found, used=used, waits=waits)
 
 
 def network_page(site: Site) -> str:

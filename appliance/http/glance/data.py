@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO, cast
 
 from flask import Response, g, request
+from sqlalchemy.orm import Session
 from werkzeug.exceptions import Gone, RequestedRangeNotSatisfiable, UnsupportedMediaType
 from werkzeug.wsgi import FileWrapper
 
 from appliance.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
+from appliance.domain.image_imports import Import
 from appliance.domain.images import HAS_BYTES, Status, may_change
 from appliance.http.context import Context
 from appliance.http.glance.discovery import IMPORT_METHODS
@@ -20,6 +22,7 @@ from appliance.http.glance.present import STORE
 from appliance.http.json_body import nothing
 from appliance.models.image import Image
 from appliance.services import image_address, image_catalog, image_tasks
+from appliance.services.image_fetches import Address
 from images.checksum import ALGORITHMS
 
 CHUNK = 256 * 1024
@@ -124,24 +127,31 @@ def import_(context: Context, uuid: str) -> Response:
     promises = _validation(body)
     if name == "web-download":
         uri = _checked_address(context, method.get("uri"))
-    with context.database.write() as session:
-        row = image_catalog.changeable(session, g.actor, uuid)
-        is_staged, now = name == "glance-direct", context.clock()
-        image_catalog.begin_import(row, holder=context.images.name, is_staged=is_staged, now=now)
-        for how, value in promises if is_staged else []:
-            if getattr(row, how) != value:
-                raise Invalid(f"the {how} checksum of the staged bytes differs", why=f"they have {getattr(row, how)}")
-        image_tasks.begin(session, row, actor=g.actor, asked=_shown(body), request_id=g.request_id, now=now)
-        context.images.expect(row.uuid)
-    try:
-        if is_staged:
-            context.imports.submit(context.images.make_ready, row.uuid)
-        else:
-            context.imports.submit(context.images.fetch, row.uuid, uri, promises=promises)
-    except Unavailable as fault:
-        context.images.give_up(row.uuid, str(fault))
-        raise
+    address = Address(url=uri, promises=promises)
+    with context.database.read() as session:
+        row = image_catalog.find(session, g.actor, uuid)
+    one = Import(uuid=row.uuid, owner=row.owner or "", host=address.host if uri else "")
+    with context.imports.place(one) as submit:
+        with context.database.write() as session:
+            row = image_catalog.changeable(session, g.actor, uuid)
+            _begin(context, session, row, body, address)
+        work = context.images.fetch if uri else context.images.take_staged
+        submit(lambda: work(row.uuid))
     return Response(status=202)
+
+
+def _begin(context: Context, session: Session, row: Image, body: Mapping[str, Any], address: Address) -> None:
+    """address: with an empty URL, when the bytes lie ready."""
+    is_staged, now = not address.url, context.clock()
+    image_catalog.begin_import(row, holder=context.images.name, is_staged=is_staged, now=now)
+    for how, value in address.promises if is_staged else []:
+        if getattr(row, how) != value:
+            raise Invalid(f"the {how} checksum of the staged bytes differs", why=f"they have {getattr(row, how)}")
+    image_tasks.begin(session, row, actor=g.actor, asked=_shown(body), request_id=g.request_id, now=now)
+    if is_staged:
+        context.images.expect(row.uuid)
+    else:
+        context.images.expect_from(session, row, address)
 
 
 def _method(body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import UnsupportedMediaType
 
 from appliance.domain.errors import Conflict, Forbidden, Invalid, NotFound
-from appliance.domain.images import Status
+from appliance.domain.images import COMING, Status
 from appliance.http.context import Context
 from appliance.http.glance import fields, patch, present, query
 from appliance.http.glance.discovery import IMPORT_METHODS
@@ -36,7 +36,7 @@ def read_object() -> dict[str, Any]:
 def listing(context: Context) -> Response:
     asked = query.parse(request.args)
     with context.database.read() as session:
-        found = [present.image(row) for row in image_search.search(session, g.actor, asked)]
+        found = [_shown(context, row) for row in image_search.search(session, g.actor, asked)]
     body = {"images": found, "first": query.link("/v2/images", request.args), "schema": "/v2/schemas/images"}
     if found and len(found) == asked.limit:
         body["next"] = query.link("/v2/images", request.args, found[-1]["id"])
@@ -71,7 +71,7 @@ def _wish(body: dict[str, Any]) -> Wish:
 
 def show(context: Context, uuid: str) -> Response:
     with context.database.read() as session:
-        return reply(present.image(image_catalog.find(session, g.actor, uuid)))
+        return reply(_shown(context, image_catalog.find(session, g.actor, uuid)))
 
 
 def update(context: Context, uuid: str) -> Response:
@@ -87,7 +87,12 @@ def update(context: Context, uuid: str) -> Response:
         if changes:
             row.updated_at = context.clock()
         session.flush()
-        return reply(present.image(row))
+        return reply(_shown(context, row))
+
+
+def _shown(context: Context, row: Image) -> dict[str, Any]:
+    waits_for = context.imports.waits_for(row.uuid) if row.status in COMING else ""
+    return present.image(row, waits_for=waits_for)
 
 
 def _apply(row: Image, change: patch.Change) -> None:
@@ -114,6 +119,7 @@ def delete(context: Context, uuid: str) -> Response:
     with context.database.write() as session:
         row = image_catalog.changeable(session, g.actor, uuid)
         images.delete(session, row, actor=g.actor.name, now=context.clock())
+    context.imports.cancel(row.uuid)
     context.images.forget(row.uuid)
     return nothing()
 

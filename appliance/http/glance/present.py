@@ -15,8 +15,11 @@ def stamp(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def image(row: Image) -> dict[str, Any]:
-    """Custom properties and base properties lie side by side; no property hides a base one."""
+def image(row: Image, *, waits_for: str = "") -> dict[str, Any]:
+    """Custom properties and base properties lie side by side; no property hides a base one.
+
+    waits_for: what has to end before its import begins.
+    """
     has_bytes = row.status in HAS_BYTES
     path = f"/v2/images/{row.uuid}"
     shown: dict[str, Any] = {name: _text(value) for name, value in row.properties.items()}
@@ -34,7 +37,11 @@ def image(row: Image) -> dict[str, Any]:
     }  # fmt: skip
     if has_bytes:
         shown["stores"] = STORE
-    notes = {"problem": row.problem, "not_deployable": row.not_deployable if has_bytes else None}
+    notes = {
+        "problem": row.problem,
+        "waits_for": waits_for,
+        "not_deployable": row.not_deployable if has_bytes else None,
+    }
     return shown | {OURS + name: note for name, note in notes.items() if note}
 
 
@@ -60,7 +67,8 @@ def task_stub(row: ImageTask) -> dict[str, Any]:
     return shown if row.expires_at is None else shown | {"expires_at": stamp(row.expires_at)}
 
 
-def task(row: ImageTask) -> dict[str, Any]:
+def task(row: ImageTask, *, waits_for: str = "") -> dict[str, Any]:
     asked: Mapping[str, Any] = {"image_id": row.image_uuid, "import_req": row.asked, "backend": [STORE]}
     result = {"image_id": row.image_uuid} if row.status == "success" else None
-    return task_stub(row) | {"input": asked, "result": result, "message": row.message}
+    message = row.message or (f"The import waits for {waits_for}." if waits_for else "")
+    return task_stub(row) | {"input": asked, "result": result, "message": message}

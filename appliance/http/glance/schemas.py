@@ -62,7 +62,7 @@ def _task(*, is_whole: bool) -> Schema:
     properties: Schema = {
         "id": _ID | {"description": "An identifier for the task"},
         "type": {"type": "string", "enum": ["api_image_import"]},
-        "status": {"type": "string", "enum": ["processing", "success", "failure"]},
+        "status": {"type": "string", "enum": ["pending", "processing", "success", "failure"]},
         **dict.fromkeys(("owner", "image_id", "request_id", "user_id", "created_at", "updated_at"), text),
         "expires_at": {"type": ["null", "string"]},
         "self": text | {"readOnly": True},

@@ -1,11 +1,14 @@
 """/v2/tasks: imports and how they went. A task is begun by an import alone."""
 
+from typing import Any
+
 from flask import Response, g, request
 
 from appliance.domain.errors import Invalid
 from appliance.http.context import Context
 from appliance.http.glance import present, query
 from appliance.http.json_body import reply
+from appliance.models.image import ImageTask
 from appliance.services import image_catalog, image_tasks
 
 _STATES = ("pending", "processing", "success", "failure")
@@ -35,10 +38,15 @@ def listing(context: Context) -> Response:
 
 def show(context: Context, uuid: str) -> Response:
     with context.database.read() as session:
-        return reply(present.task(image_tasks.fetch(session, g.actor, uuid)))
+        return reply(_shown(context, image_tasks.fetch(session, g.actor, uuid)))
+
+
+def _shown(context: Context, row: ImageTask) -> dict[str, Any]:
+    waits_for = context.imports.waits_for(row.image_uuid) if row.status == "pending" else ""
+    return present.task(row, waits_for=waits_for)
 
 
 def of_image(context: Context, uuid: str) -> Response:
     with context.database.read() as session:
         row = image_catalog.find(session, g.actor, uuid)
-        return reply({"tasks": [present.task(item) for item in image_tasks.of_image(session, row)]})
+        return reply({"tasks": [_shown(context, item) for item in image_tasks.of_image(session, row)]})

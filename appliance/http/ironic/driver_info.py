@@ -158,6 +158,12 @@ def _port(value: Any, name: str, usual: int) -> int:
     return int(text)
 
 
+def refuse_near(address: str | None) -> None:
+    """For people of a project: what they call a BMC is asked from here, where more can be reached than by them."""
+    if address is not None and not names.is_elsewhere(address):
+        raise BadRequest(f"the BMC address {address} is this machine's own or its link's: an administrator may name it")
+
+
 def missing(driver: str, address: str | None) -> list[str]:
     """What the driver needs and does not have, in the clients' words."""
     if driver in WITHOUT_BMC:

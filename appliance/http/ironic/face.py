@@ -45,8 +45,8 @@ from appliance.http.ironic import (
     vmedia,
     volumes,
 )
-from appliance.http.ironic.address import Origins
 from appliance.http.ironic.call import Call, Route
+from appliance.http.own_address import Origins
 
 PREFIX = "/baremetal"
 MODULES: tuple[ModuleType, ...] = (

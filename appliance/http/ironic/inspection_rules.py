@@ -98,7 +98,8 @@ def _create(call: Call) -> Response:
     call.demand(policy.SYSTEM_ADMIN, "baremetal:inspection_rule:create")
     wish = shelf.wish(call, KIND)
     with call.context.database.write() as session:
-        return shelf.made(call, KIND, inspection_rules.create(session, wish, now=call.context.clock()))
+        row = inspection_rules.create(session, call.context.vault, wish, now=call.context.clock())
+        return shelf.made(call, KIND, row)
 
 
 def _change(call: Call, ident: str) -> Response:
@@ -106,8 +107,9 @@ def _change(call: Call, ident: str) -> Response:
     operations = shelf.operations(call)
     with call.context.database.write() as session:
         row = _fetch(session, ident)
-        changes = KIND.changes(row, operations, call.minor)
-        inspection_rules.change(session, row, changes, now=call.context.clock())
+        vault = call.context.vault
+        changes = KIND.changes(row, operations, call.minor, opened=inspection_rules.opened(vault, row))
+        inspection_rules.change(session, vault, row, changes, now=call.context.clock())
         return shelf.one(call, KIND, row)
 
 

@@ -101,6 +101,8 @@ def apply(session: Session, call: Call, node: Node, operations: list[Operation],
     changed = {name for name in before if after.get(name) != before[name]}
     stored = Stored(driver=node.driver, has_bmc_secret=node.bmc_secret is not None, secrets=secrets)
     wish, _all = node_body.parse({**after, "uuid": node.uuid}, call.minor, stored)
+    if "driver_info" in changed and policy.project_of(call.actor) is not None:
+        driver_info.refuse_near(wish.bmc.address)
     given = frozenset(ours for name in changed for ours in _ours(name))
     kinds = frozenset(INTERFACES[name] for name in changed if name in INTERFACES)
     node_rules.refuse_change(session, node, wish.details, given, interfaces=kinds)

@@ -63,6 +63,7 @@ PLAIN: Mapping[str, tuple[str, Step | None]] = {
     "target_power_state": ("target_power_state", None), "last_error": ("last_error", None),
     "maintenance": ("maintenance", None), "maintenance_reason": ("maintenance_reason", None),
     "fault": ("fault", None), "reservation": ("held_by", None), "boot_mode": ("boot_mode", None),
+    "secure_boot": ("has_secure_boot", None),
     "inspection_started_at": ("inspection_started_at", _time),
     "inspection_finished_at": ("inspection_finished_at", _time), "conductor_group": ("conductor_group", None),
     "owner": ("owner", None), "lessee": ("lessee", None), "shard": ("shard", None),
@@ -77,7 +78,7 @@ PLAIN: Mapping[str, tuple[str, Step | None]] = {
 """attribute -> (our column, the step that makes the attribute of it)."""
 
 CONSTANT: Mapping[str, Any] = {
-    "console_enabled": False, "raid_config": {}, "secure_boot": None, "health": None,
+    "console_enabled": False, "raid_config": {}, "health": None,
 }  # fmt: skip
 """What no driver of ours can change or tell."""
 

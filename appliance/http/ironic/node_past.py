@@ -77,18 +77,24 @@ def _one(call: Call, ident: str, uuid: str) -> Response:
 
 def _shown(call: Call, node: Node, row: Event, *, detail: bool) -> dict[str, Any]:
     uuid = f"{_EVENT_UUID}{row.id:012d}"
-    is_failure = row.kind.endswith("failed") or str(row.data.get("to", "")).endswith("failed")
     text = row.message if detail or len(row.message) <= _LONGEST else f"{row.message[:251]}..."
     shown = {
         "uuid": uuid,
         "created_at": row.at.isoformat(),
-        "severity": "ERROR" if is_failure else "INFO",
+        "severity": "ERROR" if _is_failure(row) else "INFO",
         "event": text,
         "links": call.links("nodes", node.uuid, "history", uuid)[:1],
     }
     if detail:
         shown |= {"event_type": _event_type(row.kind), "conductor": HOST, "user": row.actor}
     return shown
+
+
+def _is_failure(row: Event) -> bool:
+    """Work that ends in a state of failure, or falls back; a power state that could not be reached or read."""
+    before, after = row.data.get("from"), str(row.data.get("to", ""))
+    fell_back = after == State.ERROR or (before, after) == (State.VERIFYING, State.ENROLL)
+    return row.kind.endswith("failed") or after.endswith("failed") or fell_back or "fault" in row.data
 
 
 def _event_type(kind: str) -> str:

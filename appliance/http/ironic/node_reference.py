@@ -39,6 +39,17 @@ def node_to_hang_on(session: Session, call: Call, ident: str, rule: Rule, name: 
     return belonging.node_to_write(session, node.uuid, project=None)
 
 
+def node_to_move_to(session: Session, call: Call, ident: str, rule: Rule, name: str, *, home: Node) -> Node:
+    """The node, locked, that a thing of `home` is to hang on, which has the same owner.
+
+    Whom a node is lent to must not carry off what hangs on it, secrets and all.
+    """
+    node = node_to_hang_on(session, call, ident, rule, name)
+    if node.owner != home.owner:
+        raise BadRequest(f"Unable to apply the requested node_uuid '{ident[:255]}'. Requested value was invalid.")
+    return node
+
+
 def child_list(
     call: Call,
     kind: Kind,

@@ -8,7 +8,17 @@ from flask import Response, request
 
 from appliance.domain.access import Role
 from appliance.domain.lifecycle import State
-from appliance.http.ironic import hardware, node_access, node_body, node_change, node_fields, pages, policy, versions
+from appliance.http.ironic import (
+    driver_info,
+    hardware,
+    node_access,
+    node_body,
+    node_change,
+    node_fields,
+    pages,
+    policy,
+    versions,
+)
 from appliance.http.ironic.call import Call, Route
 from appliance.http.ironic.errors import HOST, BadRequest, PreconditionFailed
 from appliance.http.ironic.node_fields import FIELDS, Shape
@@ -164,6 +174,8 @@ def _create(call: Call) -> Response:
     if owned is not None:
         body["owner"] = owned
     wish, _given = node_body.parse(body, call.minor, node_body.Stored())
+    if owned is not None:
+        driver_info.refuse_near(wish.bmc.address)
     shape = node_fields.whole(call.minor)
     context = call.context
     with context.database.write() as session:

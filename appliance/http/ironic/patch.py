@@ -10,10 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from appliance.http.ironic.errors import BadRequest
 
 MOST = 100
 DEEPEST = 12
+LARGEST = 1 << 20
+"""Octets of a resource that a patch makes larger, as of a body: or one grows by patches without an end."""
 OPERATIONS = ("add", "replace", "remove")
 _LONGEST = 1024
 
@@ -72,7 +76,13 @@ def apply(document: Mapping[str, Any], operations: list[Operation]) -> dict[str,
             _apply(changed, one)
         except (KeyError, IndexError, TypeError, ValueError) as cause:
             raise _failed(one, "the path does not lead to a value") from cause
+    if LARGEST < _size(changed) > _size(document):
+        raise BadRequest(f"the patched resource would be larger than {LARGEST} bytes")
     return changed
+
+
+def _size(document: Mapping[str, Any]) -> int:
+    return len(orjson.dumps(document, default=str))
 
 
 def _failed(one: Operation, reason: str) -> BadRequest:

@@ -10,8 +10,8 @@ from appliance.http.ironic import pages, policy, readers, shelf
 from appliance.http.ironic.call import Call, Route
 from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.kinds import Attribute, Kind
-from appliance.http.ironic.node_reference import child_list, node_of, node_to_hang_on
-from appliance.http.ironic.ports import by_place
+from appliance.http.ironic.node_reference import child_list, node_of, node_to_hang_on, node_to_move_to
+from appliance.http.ironic.ports import by_place, refuse_inspected
 from appliance.http.json_body import nothing
 from appliance.models.node import Node, Portgroup
 from appliance.services import portgroups
@@ -119,12 +119,15 @@ def _create(call: Call) -> Response:
 
 def _change(call: Call, ident: str) -> Response:
     operations = shelf.operations(call)
+    if any(one.op == "remove" and one.path == "/mode" for one in operations):
+        raise BadRequest("'mode' is a mandatory attribute and can not be removed")
     with call.context.database.write() as session:
         row = _fetch(session, call, ident)
         call.demand(_UPDATE, "baremetal:portgroup:update", owner=row.node.owner, lessee=row.node.lessee)
         changes = KIND.changes(row, operations, call.minor)
         target = changes.pop("node_uuid", row.node.uuid)
-        node = node_to_hang_on(session, call, target, _UPDATE, "baremetal:portgroup:update")
+        node = node_to_move_to(session, call, target, _UPDATE, "baremetal:portgroup:update", home=row.node)
+        refuse_inspected(session, call, f'portgroup "{row.uuid}" on node', node)
         portgroups.change(session, row, changes, node=node, actor=call.actor.name, now=call.context.clock())
         return shelf.one(call, KIND, row)
 

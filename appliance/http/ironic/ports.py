@@ -14,13 +14,14 @@ from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.kinds import Attribute, Kind
 from appliance.http.ironic.links_of_ports import link
 from appliance.http.ironic.node_change import INSPECT_WAIT_SINCE
-from appliance.http.ironic.node_reference import child_list, node_of, node_to_hang_on
+from appliance.http.ironic.node_reference import child_list, node_of, node_to_hang_on, node_to_move_to
 from appliance.http.json_body import nothing, read_object
 from appliance.models import flow
 from appliance.models.node import Node, Port
 from appliance.services import portgroups, ports
 
 NODE_NAMES_SINCE, GROUPS_SINCE, SHARDS_SINCE, CONDUCTOR_GROUPS_SINCE, NAMES_SINCE = 94, 24, 82, 99, 88
+GROUP_NETWORKS_SINCE = 102
 FILTERS = frozenset({"node", "node_uuid", "address", "portgroup", "shard", "conductor_groups", "description_contains"})
 _CREATE = _DELETE = policy.OWNER_MANAGER_SYSTEM_ADMIN
 _UPDATE = policy.OWNER_MANAGER
@@ -186,19 +187,22 @@ def _change(call: Call, ident: str) -> Response:
         call.demand(_UPDATE, "baremetal:port:update", owner=row.node.owner, lessee=row.node.lessee)
         changes = KIND.changes(row, operations, call.minor)
         target = changes.pop("node_uuid", row.node.uuid)
-        node = node_to_hang_on(session, call, target, _UPDATE, "baremetal:port:update")
-        _refuse_inspected(session, call, row, node)
+        node = node_to_move_to(session, call, target, _UPDATE, "baremetal:port:update", home=row.node)
+        refuse_inspected(session, call, f'port "{row.uuid}" on', node)
         if "portgroup_uuid" in changes:
             changes["portgroup"] = _group(session, call, changes.pop("portgroup_uuid"))
+        is_grouped = changes.get("portgroup", row.portgroup) is not None
+        if "physical_network" in changes and is_grouped and call.minor >= GROUP_NETWORKS_SINCE:
+            raise Invalid("physical_network cannot be changed while the port belongs to a portgroup.")
         ports.change(session, row, changes, node=node, actor=call.actor.name, now=call.context.clock())
         return shelf.one(call, KIND, row)
 
 
-def _refuse_inspected(session: Session, call: Call, row: Port, node: Node) -> None:
-    """The agent's report is about to change the ports itself."""
+def refuse_inspected(session: Session, call: Call, what: str, node: Node) -> None:
+    """The agent's report is about to change the ports and their groups itself. what: the thing, for a sentence."""
     if node.provision_state == State.INSPECTING and call.minor >= INSPECT_WAIT_SINCE:
         raise ports.Busy(
-            f'Cannot update port "{row.uuid}" on "{node.uuid}" while it is in state "{node.provision_state}".',
+            f'Cannot update {what} "{node.uuid}" while it is in state "{node.provision_state}".',
             why=flow.holder(session, node.id),
         )
 

@@ -12,7 +12,7 @@ from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.node_access import find, find_to_change
 from appliance.http.json_body import nothing, read_object
 from appliance.models import event
-from appliance.models.node import Node
+from appliance.models.node import Node, lock
 from appliance.services import nodes, power
 from bmc.api import HasSecureBoot
 from bmc.types import PowerAction
@@ -190,6 +190,10 @@ def _secure_boot(call: Call, ident: str) -> Response:
             raise hardware.unsupported(node.driver, "set_secure_boot_state")
         management.refuse_unreachable(node)
         bmc.set_secure_boot(on=on)
+    with call.context.database.write() as session:
+        live = lock(session, node.id)
+        if live is not None:
+            live.has_secure_boot = on
     management.note(call, node, f"secure boot {'on' if on else 'off'}")
     return accepted(call, ident, "states")
 

@@ -11,10 +11,9 @@ from appliance.http.ironic import pages, policy, readers, secrets_masked, shelf
 from appliance.http.ironic.call import Call, Route
 from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.kinds import Attribute, Kind
-from appliance.http.ironic.node_reference import child_list, node_of, node_to_hang_on
+from appliance.http.ironic.node_reference import child_list, node_of, node_to_hang_on, node_to_move_to
 from appliance.http.json_body import nothing, reply
 from appliance.models.columns import new_uuid
-from appliance.models.node import Node
 from appliance.models.volume import VolumeConnector, VolumeTarget
 from appliance.services import volumes
 
@@ -161,9 +160,8 @@ def _change(call: Call, kind: Kind, ident: str) -> Response:
             vault = call.context.vault
             before = orjson.loads(vault.open(row.secret, f"volume-target:{row.uuid}")) if row.secret else {}
             changes |= _sealed(call, changes["properties"], row.uuid, before)
-        node: Node = node_to_hang_on(
-            session, call, changes.pop("node_uuid", row.node.uuid), _UPDATE, "baremetal:volume:update"
-        )
+        target = changes.pop("node_uuid", row.node.uuid)
+        node = node_to_move_to(session, call, target, _UPDATE, "baremetal:volume:update", home=row.node)
         volumes.change(session, row, changes, node=node, actor=call.actor.name, now=call.context.clock())
         return shelf.one(call, kind, row)
 

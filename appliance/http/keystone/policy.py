@@ -60,6 +60,14 @@ def may_see_project(actor: Actor, project: Project | None) -> bool:
     return project is not None and (actor.project_id == project.id or domain(actor, project.domain_id, Role.READER))
 
 
+def may_change_project(actor: Actor, project: Project | None) -> bool:
+    """A domain's manager changes its projects, but not the one whose administrators administer everything."""
+    if site(actor, Role.ADMIN):
+        return True
+    is_mine = project is not None and domain(actor, project.domain_id, Role.MANAGER)
+    return is_mine and project is not None and not rights.is_admin_project(project)
+
+
 def may_change_user(session: Session, actor: Actor, user: User | None) -> bool:
     """A domain's manager changes its users, but none who has more to lose than the domain."""
     if site(actor, Role.ADMIN):

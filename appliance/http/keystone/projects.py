@@ -9,7 +9,7 @@ from appliance.domain.errors import Invalid
 from appliance.http.json_body import reply
 from appliance.http.keystone import domains as domain_face
 from appliance.http.keystone import present
-from appliance.http.keystone.policy import demand, domain, may_see_project, maybe, site
+from appliance.http.keystone.policy import demand, domain, may_change_project, may_see_project, maybe, site
 from appliance.http.keystone.tags import fits, read_tags
 from appliance.http.keystone.wire import (
     Ask,
@@ -38,13 +38,6 @@ _LISTING = Listing(
 
 def _find(ask: Ask, project_id: str) -> Project | None:
     return maybe(lambda: projects.fetch(ask.session, project_id))
-
-
-def _may_change(ask: Ask, row: Project | None) -> bool:
-    if site(ask.actor, Role.ADMIN):
-        return True
-    is_mine = row is not None and domain(ask.actor, row.domain_id, Role.MANAGER)
-    return is_mine and row is not None and not rights.is_admin_project(row)
 
 
 def _list(ask: Ask) -> Response:
@@ -150,7 +143,7 @@ def _home(ask: Ask, parent_id: object) -> str:
 
 
 def _update(ask: Ask, project_id: str) -> Response:
-    demand(_may_change(ask, _find(ask, project_id)), "update_project")
+    demand(may_change_project(ask.actor, _find(ask, project_id)), "update_project")
     row, body = projects.fetch(ask.session, project_id), envelope("project")
     matching_id(body, project_id)
     if body.get("domain_id", row.domain_id) != row.domain_id or body.get("is_domain"):
@@ -165,7 +158,7 @@ def _update(ask: Ask, project_id: str) -> Response:
 
 
 def _delete(ask: Ask, project_id: str) -> Response:
-    demand(_may_change(ask, _find(ask, project_id)), "delete_project")
+    demand(may_change_project(ask.actor, _find(ask, project_id)), "delete_project")
     projects.remove(ask.session, projects.fetch(ask.session, project_id))
     return no_content()
 

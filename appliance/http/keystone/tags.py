@@ -8,7 +8,7 @@ from flask import Response, request
 from appliance.domain.access import Role, implies
 from appliance.domain.errors import Invalid, NotFound
 from appliance.http.json_body import read_object, reply
-from appliance.http.keystone.policy import demand, domain, may_see_project, maybe, site
+from appliance.http.keystone.policy import demand, may_change_project, may_see_project, maybe
 from appliance.http.keystone.wire import Ask, Given, Route, no_content
 from appliance.models.identity import Project
 from appliance.services.identity import projects
@@ -57,10 +57,8 @@ def _seen(ask: Ask, project_id: str) -> Project:
 def _changed(ask: Ask, project_id: str) -> Project:
     row = maybe(lambda: projects.fetch(ask.session, project_id))
     actor = ask.actor
-    is_own = row is not None and (
-        domain(actor, row.domain_id, Role.MANAGER) or (actor.project_id == row.id and Role.ADMIN in implies(actor.role))
-    )
-    demand(site(actor, Role.ADMIN) or is_own, "update_project_tags")
+    is_own = row is not None and actor.project_id == row.id and Role.ADMIN in implies(actor.role)
+    demand(may_change_project(actor, row) or is_own, "update_project_tags")
     return projects.fetch(ask.session, project_id)
 
 

@@ -255,11 +255,14 @@ class Listing:
 
 
 def find_rows(ask: Ask, listing: Listing, *where: ColumnElement[bool]) -> tuple[list[Any], str | None]:
-    """The rows that fit the query string and `where`; and the marker of the next page, when there are more."""
+    """The rows that fit the query string and `where`; and the marker of the next page, when there are more.
+
+    A marker is one of the rows that `where` lets the caller see, or pages would tell where others sort.
+    """
     query: Select[Any] = select(listing.model).where(*where, *_filters(listing))
     name, row_id = listing.order
     if marker := request.args.get("marker"):
-        last = ask.session.scalar(select(listing.model).where(row_id == marker[:255]))
+        last = ask.session.scalar(select(listing.model).where(row_id == marker[:255], *where))
         if last is None:
             raise Invalid(f"Marker {marker[:64]} could not be found.")
         query = query.where(tuple_(name, row_id) > (getattr(last, name.key), getattr(last, row_id.key)))

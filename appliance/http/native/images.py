@@ -7,12 +7,17 @@ from typing import Any, BinaryIO, cast
 from flask import Flask, Response, g, request
 
 from appliance.domain.access import Permission
-from appliance.domain.errors import Invalid, Unavailable
+from appliance.domain.errors import Invalid
+from appliance.domain.image_imports import Import
+from appliance.domain.images import COMING
 from appliance.http.auth import allowed
 from appliance.http.context import Context
 from appliance.http.json_body import nothing, only, read_object, reply
 from appliance.http.native import present
+from appliance.models.columns import new_uuid
+from appliance.models.image import Image
 from appliance.services import images
+from appliance.services.image_fetches import Address
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z")
 
@@ -41,7 +46,7 @@ def _sha256(value: Any) -> str | None:
 
 def _list(context: Context) -> Response:
     with context.database.read() as session:
-        return reply({"items": [present.image(row) for row in images.listing(session)], "next": None})
+        return reply({"items": [_shown(context, row) for row in images.listing(session)], "next": None})
 
 
 def _create(context: Context) -> Response:
@@ -53,30 +58,33 @@ def _create(context: Context) -> Response:
     url = body.get("url")
     if url is not None and not isinstance(url, str):
         raise Invalid("url is a text")
-    with context.database.write() as session:
-        row = images.create(
-            session, name=str(body.get("name", "")), sha256=expected, properties=properties, actor=g.actor.name,
-            now=context.clock(), holder=None if url is None else context.images.name,
-        )  # fmt: skip
-        shown = present.image(row)
-    if url is not None:
-        context.images.expect(row.uuid)
-        _later(context, row.uuid, lambda: context.images.fetch(row.uuid, url))
-    return reply(shown, 201)
+
+    def make(**more: Any) -> Image:
+        with context.database.write() as session:
+            row = images.create(
+                session, name=str(body.get("name", "")), sha256=expected, properties=properties, actor=g.actor.name,
+                now=context.clock(), **more,
+            )  # fmt: skip
+            if url is not None:
+                context.images.expect_from(session, row, Address(url=url, promises=[]))
+            return row
+
+    if url is None:
+        return reply(_shown(context, make()), 201)
+    uuid = new_uuid()
+    with context.imports.place(Import(uuid=uuid, host=Address(url=url, promises=[]).host)) as submit:
+        row = make(uuid=uuid, holder=context.images.name)
+        submit(lambda: context.images.fetch(uuid))
+    return reply(_shown(context, row), 201)
 
 
-def _later(context: Context, uuid: str, work: Callable[[], object]) -> None:
-    """Work on the image in the background, or give it up at once."""
-    try:
-        context.imports.submit(work)
-    except Unavailable as fault:
-        context.images.give_up(uuid, str(fault))
-        raise
+def _shown(context: Context, row: Image) -> dict[str, Any]:
+    return present.image(row, waits_for=context.imports.waits_for(row.uuid) if row.status in COMING else "")
 
 
 def _show(context: Context, ref: str) -> Response:
     with context.database.read() as session:
-        return reply(present.image(images.fetch(session, ref)))
+        return reply(_shown(context, images.fetch(session, ref)))
 
 
 def _upload(context: Context, ref: str) -> Response:
@@ -86,10 +94,11 @@ def _upload(context: Context, ref: str) -> Response:
         row = images.fetch(session, ref)
     source = cast("BinaryIO", request.stream)
     promises = [("sha256", expected)] if expected else []
-    context.images.receive(row.uuid, source, size=request.content_length, promises=promises)
-    _later(context, row.uuid, lambda: context.images.make_ready(row.uuid))
+    with context.imports.place(Import(uuid=row.uuid, owner=row.owner or "")) as submit:
+        context.images.receive(row.uuid, source, size=request.content_length, promises=promises)
+        submit(lambda: context.images.make_ready(row.uuid))
     with context.database.read() as session:
-        return reply(present.image(images.fetch(session, row.uuid)), 202)
+        return reply(_shown(context, images.fetch(session, row.uuid)), 202)
 
 
 def _schema(context: Context, ref: str) -> Response:
@@ -105,5 +114,6 @@ def _delete(context: Context, ref: str) -> Response:
     with context.database.write() as session:
         row = images.fetch(session, ref)
         images.delete(session, row, actor=g.actor.name, now=context.clock())
+    context.imports.cancel(row.uuid)
     context.images.forget(row.uuid)
     return nothing()

@@ -110,8 +110,8 @@ SCHEMAS: dict[str, Schema] = {
         duration_s=MAYBE_NUMBER,
     ),
     "Image": shown(
-        uuid=UUID, name=MAYBE_TEXT, status=TEXT, problem=MAYBE_TEXT, disk_format=MAYBE_TEXT, not_deployable=MAYBE_TEXT,
-        owner=MAYBE_TEXT, visibility=TEXT, protected=BOOLEAN, size_bytes=MAYBE_INTEGER,
+        uuid=UUID, name=MAYBE_TEXT, status=TEXT, problem=MAYBE_TEXT, waits_for=MAYBE_TEXT, disk_format=MAYBE_TEXT,
+        not_deployable=MAYBE_TEXT, owner=MAYBE_TEXT, visibility=TEXT, protected=BOOLEAN, size_bytes=MAYBE_INTEGER,
         virtual_size_bytes=MAYBE_INTEGER, sha256=MAYBE_TEXT, properties=OBJECT, created_at=TIME, updated_at=TIME,
     ),
     "Subnet": shown(**_SUBNET),

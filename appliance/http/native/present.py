@@ -115,11 +115,13 @@ def sighting(row: Sighting) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def image(row: Image) -> dict[str, Any]:
+def image(row: Image, *, waits_for: str = "") -> dict[str, Any]:
+    """waits_for: what has to end before its bytes are fetched, or looked at."""
     return {
         "uuid": row.uuid, "name": row.label, "status": row.status, "problem": row.problem,
-        "disk_format": row.disk_format, "not_deployable": row.not_deployable, "owner": row.owner,
-        "visibility": row.visibility, "protected": row.is_protected,
+        "waits_for": waits_for or None, "disk_format": row.disk_format,
+        "not_deployable": row.not_deployable, "owner": row.owner, "visibility": row.visibility,
+        "protected": row.is_protected,
         "size_bytes": row.size_bytes, "virtual_size_bytes": row.virtual_size_bytes, "sha256": row.sha256,
         "properties": row.properties, "created_at": stamp(row.created_at), "updated_at": stamp(row.updated_at),
     }  # fmt: skip

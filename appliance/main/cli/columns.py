@@ -168,8 +168,8 @@ IMAGE = Kind(
         Column(name="created", source="created_at", wide=True, drop=8),
         Column(name="uuid", source="uuid", wide=True, drop=10),
     ),
-    fields=("uuid", "name", "status", "problem", "disk_format", "size_bytes", "virtual_size_bytes", "sha256",
-            "properties", "created_at", "updated_at"),
+    fields=("uuid", "name", "status", "problem", "waits_for", "disk_format", "size_bytes", "virtual_size_bytes",
+            "sha256", "properties", "created_at", "updated_at"),
     empty="no images yet; next: rackwright image build debian-12",
 )  # fmt: skip
 

@@ -147,6 +147,17 @@ def test_a_sensitive_rule_reads_secrets():
     assert run(action).plugin_data == {"s": "***"}
 
 
+def test_why_a_sensitive_rule_failed_is_not_told():
+    long = {"op": "set-capability", "args": {"name": "canary:name", "value": "x"}}
+    with pytest.raises(RuleFailed, match="canary"):
+        run(long)
+    with pytest.raises(RuleFailed, match="rule r failed; it is sensitive") as refusal:
+        run(long, sensitive=True)
+    assert "canary" not in str(refusal.value)
+    with pytest.raises(RuleFailed, match="said on purpose"):
+        run({"op": "fail", "args": {"msg": "said on purpose"}}, sensitive=True)
+
+
 def test_growth_is_bounded():
     double = {
         "op": "set-plugin-data",

@@ -22,7 +22,7 @@ def test_places_of_images(url):
     ["", "0a0b0c", "//h/x", "ftp://h/x", "http://", "http:///x", "http://h:0/x", "http://h:x/", "http://[::1",
      "http://a b/", "http://h/x#y", "http://h\\x/", "http://ü/", "http://h/\n", "http://u@h/x", "http://:p@h/x",
      "http://127.0.0.1/x", "http://[::1]/x", "http://[::ffff:127.0.0.1]/x", "http://169.254.169.254/x",
-     "http://0.0.0.0/", "http://224.0.0.1/", "http://localhost/", "http://a.localhost/", "http://2130706433/",
+     "http://0.0.0.0/", "http://224.0.0.1/", "http://localhost/", "http://localhost./", "http://a.localhost/", "http://2130706433/",
      "http://0x7f000001/", "http://h/" + "x" * 2048],
 )  # fmt: skip
 def test_other_places(url):

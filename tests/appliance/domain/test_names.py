@@ -64,3 +64,18 @@ def test_any_text_is_a_name_or_refused_never_another_error(text):
 def test_an_address_carries_no_free_text(text):
     with pytest.raises(Invalid):
         names.ip_address(text)
+
+
+def test_an_address_has_one_name():
+    assert names.ip_address("::ffff:10.0.0.7") == names.ip_address(" 10.0.0.7") == "10.0.0.7"
+    assert names.ip_address("2001:DB8:0::7") == "2001:db8::7"
+
+
+@pytest.mark.parametrize(
+    ("address", "machine", "elsewhere"),
+    [("10.0.0.7", True, True), ("2001:db8::7", True, True), ("127.0.0.2", True, False), ("::1", True, False),
+     ("169.254.169.254", True, False), ("fe80::1", True, False), ("224.0.0.1", False, True), ("::", False, True),
+     ("255.255.255.255", False, True), ("0.0.0.0", False, True)],
+)  # fmt: skip
+def test_where_a_machine_may_be(address, machine, elsewhere):
+    assert (names.is_of_one_machine(address), names.is_elsewhere(address)) == (machine, elsewhere)

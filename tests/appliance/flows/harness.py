@@ -16,7 +16,7 @@ from appliance.models.database import Database
 from appliance.models.event import Event
 from appliance.models.flow import Flow
 from appliance.models.node import Node
-from appliance.services import instance_secrets, lifecycle
+from appliance.services import inspection_rules, instance_secrets, lifecycle
 from tests.fakes.clock import FakeClock
 from tests.fakes.machines import World
 from tests.fakes.mirror import SOURCE, Mirror
@@ -41,6 +41,7 @@ class Rig:
             connect=self.world.connect,
             make_write_params=lambda _s, node, _f: ({"image": (node.instance or {}).get("image")}, None),
             image_sources=self.mirror.sources(self.database, self.clock),
+            inspection_rules=lambda session: inspection_rules.in_order(session, vault()),
             policy=self.policy,
         )
         options = {"is_alone": True, "chance": lambda: 0.5} | options

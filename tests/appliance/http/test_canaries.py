@@ -258,6 +258,21 @@ def test_secrets_of_a_runbook_that_is_run(field, found, database):
     assert found() == []
 
 
+def test_what_a_sensitive_inspection_rule_asks_and_does(field, found):
+    where = "/baremetal/v1/inspection_rules"
+    action = {"op": "set-attribute", "args": {"path": "/extra/key", "value": field.canary("action")}}
+    condition = {"op": "eq", "args": {"values": ["{inventory[key]}", field.canary("condition")]}}
+    rule = {"actions": [action], "conditions": [condition], "sensitive": True}
+    uuid = field.ask("POST", where, rule, status=201).get_json()["uuid"]
+    field.ask("POST", where, rule | {"uuid": uuid}, status=409)
+    field.ask("POST", where, rule | {"priority": -1}, status=400)
+    field.ask("PATCH", f"{where}/{uuid}", [{"op": "add", "path": "/actions/-", "value": action}], status=200)
+    field.ask("PATCH", f"{where}/{uuid}", [{"op": "replace", "path": "/priority", "value": -1}], status=400)
+    field.ask("PATCH", f"{where}/{uuid}", [{"op": "replace", "path": "/sensitive", "value": False}], status=400)
+    field.look(where, f"{where}?detail=True", f"{where}/{uuid}", f"{where}/{uuid}?fields=actions,conditions")
+    assert found() == []
+
+
 def test_secrets_of_things_on_the_shelf(field, found, database):
     uuid = things.node(database)
     secret = {"auth_password": field.canary("chap"), "auth_username": "u", "deep": {"secret": field.canary("deep")}}

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from appliance.config import Config
-from appliance.http.own_address import base_url
+from appliance.http.own_address import Origins, base_url
 
 TOML = '[api]\nlisten = "0.0.0.0:8443"\nnames = ["rack.example"]\n'
 
@@ -23,6 +23,8 @@ TOML = '[api]\nlisten = "0.0.0.0:8443"\nnames = ["rack.example"]\n'
         ("evil", "https://rack.example:8443"),
         ("rack.example:port", "https://rack.example:8443"),
         ("rack.example:999999", "https://rack.example:8443"),
+        ("rack.example:65536", "https://rack.example:8443"),
+        ("rack.example:0", "https://rack.example:8443"),
         ("x" * 5000, "https://rack.example:8443"),
     ],
 )
@@ -30,3 +32,5 @@ def test_hosts(host: str, expected: str):
     config = Config.parse(Path("/state"), TOML, Path("rackwright.toml"))
     with Flask("x").test_request_context("/", headers={"Host": host}):
         assert base_url(config) == expected
+        origins = Origins(config)
+        assert [origins.of_request(), origins.of_request()] == [expected, expected], "remembered, it is the same"

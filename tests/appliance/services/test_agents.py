@@ -44,6 +44,7 @@ def test_an_unknown_machine_becomes_a_node_with_its_bmc_asked_for(database):
     with database.read() as session:
         node = session.scalars(select(Node)).one()
         assert (node.name, node.provision_state, node.boot_mode) == ("node-770001", "enroll", "bios")
+        assert node.has_secure_boot is False
         command = session.scalars(select(AgentCommand)).one()
         assert command.name == "setup_bmc"
         assert session.scalar(select(Sighting)) is None

@@ -1,23 +1,27 @@
 """The bytes of images: what comes in whole, what breaks off, and what a restart finds."""
 
+import hashlib
 import io
+import itertools
 import threading
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 from werkzeug.exceptions import ClientDisconnected
 
 from appliance.domain.errors import Conflict, Invalid, RackwrightError, Unavailable
-from appliance.domain.images import Status
 from appliance.models.event import Event
-from appliance.models.image import Image
-from appliance.services import images
+from appliance.models.image import Image, ImageFetch
+from appliance.services import image_store, images
+from appliance.services.image_fetches import Address
 from appliance.services.image_store import ImageRefused, ImageStore
 from tests.fakes.appliance import Appliance
 from tests.fakes.rack import NOW, vault
 
 BYTES = b"image bytes" * 1000
+URL = "https://example.org/x?signature=canary"
 
 
 @pytest.fixture
@@ -158,83 +162,109 @@ def test_a_packer_that_fails_in_its_own_way_kills_the_image(database, store, uui
 # Fetched from outside ---------------------------------------------------------------------------------------------
 
 
-def fetching(appliance, answer):
+def pass_time(appliance, seconds):
+    appliance.now += timedelta(seconds=seconds)
+
+
+def fetching(appliance, answer, promises=()):
+    """answer: bytes, or what is raised; or several of them, one for each time."""
+    answers = iter(answer if isinstance(answer, list) else itertools.repeat(answer))
+
     @contextmanager
-    def fetch(_url):
-        if isinstance(answer, Exception):
-            raise answer
-        yield io.BytesIO(answer)
+    def fetch(url, within_s):
+        store.asked.append((url, within_s))
+        found = next(answers)
+        if isinstance(found, Exception):
+            raise found
+        yield found if hasattr(found, "read") else io.BytesIO(found)
 
     store = ImageStore(
         appliance.images._root, database=appliance.database, vault=vault(), pack=appliance._pack, fetch=fetch,
-        clock=appliance.clock,
+        clock=appliance.clock, pause=lambda seconds: pass_time(appliance, seconds),
     )  # fmt: skip
+    store.asked = []
     uuid = create(appliance.database, holder="")
-    store.expect(uuid)
+    with appliance.database.write() as session:
+        store.expect_from(session, images.fetch(session, uuid), Address(url=URL, promises=promises))
     return store, uuid
+
+
+def fetches(database):
+    with database.read() as session:
+        return list(session.scalars(select(ImageFetch)))
 
 
 def test_an_image_is_fetched(appliance):
     store, uuid = fetching(appliance, BYTES)
-    store.fetch(uuid, "https://example.org/x")
+    assert b"canary" not in fetches(appliance.database)[0].sealed
+    store.fetch(uuid)
     assert row(appliance.database).status == "active"
+    assert store.asked == [(URL, 6 * 3600)]
+    assert fetches(appliance.database) == [], "an address is kept no longer than it is needed"
+
+
+def test_what_may_pass_is_tried_three_times_within_one_limit_of_time(appliance):
+    store, uuid = fetching(appliance, Unavailable("the download broke off"))
+    store.fetch(uuid)
+    assert [left for _, left in store.asked] == [21600, 21595, 21590]
+    assert row(appliance.database).problem == "the download broke off"
+    assert fetches(appliance.database) == []
+
+
+def test_a_download_that_is_begun_anew_has_nothing_of_the_first(appliance):
+    store, uuid = fetching(appliance, [Breaking(Unavailable("the file is another one by now")), BYTES[::-1]])
+    store.fetch(uuid)
+    assert row(appliance.database).sha256 == hashlib.sha256(BYTES[::-1]).hexdigest()
+    assert store.original(uuid).read_bytes() == BYTES[::-1]
+
+
+def test_time_that_is_over_is_over_for_the_next_try_too(appliance):
+    store, uuid = fetching(appliance, Unavailable("the download broke off"))
+    store._pause = lambda _seconds: pass_time(appliance, 6 * 3600)
+    store.fetch(uuid)
+    assert len(store.asked) == 1
+    assert row(appliance.database).problem.startswith("the download took too long")
+
+
+@pytest.mark.parametrize(("promised", "status"), [(hashlib.md5(BYTES).hexdigest(), "active"), ("0" * 32, "killed")])
+def test_what_the_bytes_must_be_is_kept_with_the_address(appliance, promised, status):
+    store, uuid = fetching(appliance, BYTES, promises=[("md5", promised)])
+    store.fetch(uuid)
+    assert row(appliance.database).status == status
+    assert len(store.asked) == 1, "other bytes than promised are no matter of another try"
+
+
+def test_a_fetch_ends_soon_after_its_image_is_deleted(appliance, monkeypatch):
+    monkeypatch.setattr(image_store, "LOOK_S", 0.0)
+
+    class Endless(io.RawIOBase):
+        def read(self, _size=-1):
+            if (found := row(appliance.database)) is not None:
+                with appliance.database.write() as session:
+                    images.delete(session, images.fetch(session, found.uuid), actor="ann", now=NOW)
+                store.forget(found.uuid)
+            return b"x"
+
+    store, uuid = fetching(appliance, Endless())
+    store.fetch(uuid)
+    assert (store.folder(uuid).exists(), fetches(appliance.database)) == (False, [])
+
+
+def test_an_image_that_was_deleted_while_it_waited_is_not_fetched(appliance):
+    store, uuid = fetching(appliance, BYTES)
+    with appliance.database.write() as session:
+        images.delete(session, images.fetch(session, uuid), actor="ann", now=NOW)
+    store.fetch(uuid)
+    assert (store.asked, store.folder(uuid).exists()) == ([], False)
 
 
 @pytest.mark.parametrize("fault", [ImageRefused("address not allowed"), Unavailable("no answer")])
 def test_a_fetch_that_fails_is_told_once(appliance, fault):
     store, uuid = fetching(appliance, fault)
-    store.fetch(uuid, "https://example.org/x")
+    store.fetch(uuid)
     assert (row(appliance.database).status, row(appliance.database).problem) == ("killed", str(fault))
     with appliance.database.read() as session:
         assert len(session.scalars(select(Event).where(Event.kind == "image.killed")).all()) == 1
-
-
-# Restarts ---------------------------------------------------------------------------------------------------------
-
-
-def restarted(appliance):
-    store = ImageStore(
-        appliance.images._root, database=appliance.database, vault=vault(), pack=appliance._pack, fetch=None,
-        clock=appliance.clock,
-    )  # fmt: skip
-    store.recover()
-    return store
-
-
-def test_a_restart_packs_what_was_complete(database, appliance, store, uuid):
-    store.receive(uuid, io.BytesIO(BYTES), size=None)
-    restarted(appliance)
-    assert row(database).status == "active"
-
-
-def test_a_restart_kills_a_fetch_that_had_not_begun(database, appliance):
-    create(database, holder="")
-    restarted(appliance)
-    assert row(database).status == "killed"
-
-
-def test_a_restart_leaves_an_image_that_waits_for_its_upload(database, appliance, uuid):
-    restarted(appliance)
-    assert row(database).status == "queued"
-
-
-def test_recovery_does_not_touch_what_comes_in_right_now(database, store, uuid):
-    """The doors are open before it runs."""
-
-    class Recovering(io.BytesIO):
-        def read(self, size=-1):
-            store.recover()
-            return super().read(size)
-
-    store.receive(uuid, Recovering(BYTES), size=len(BYTES))
-    assert row(database).status == "saving"
-
-
-def test_a_restart_removes_bytes_that_no_image_owns(appliance, store):
-    orphan = store.folder("a1234567-89ab-cdef-a123-4567890abc01")
-    orphan.mkdir(parents=True)
-    restarted(appliance)
-    assert not orphan.exists()
 
 
 # Tokens -----------------------------------------------------------------------------------------------------------
@@ -269,16 +299,6 @@ def test_a_token_ends(store, uuid):
     assert store.served_file(f"/image/{uuid}/image.data", store.token(uuid, until=NOW.timestamp() - 1)) is None
 
 
-def test_a_restart_does_not_touch_what_another_appliance_has_in_hand(database, appliance):
-    uuid = create(database, holder="another")
-    restarted(appliance)
-    assert row(database).status == "saving"
-    with database.write() as session:
-        session.get(Image, row(database).id).holder = ""
-    restarted(appliance)
-    assert (row(database).status, uuid) == ("killed", row(database).uuid)
-
-
 def declared(database, status="queued"):
     """An image for which somebody named a format: it waits for bytes again when they fail."""
     uuid = create(database)
@@ -287,27 +307,6 @@ def declared(database, status="queued"):
         made.disk_format, made.container_format, made.status = "raw", "bare", status
         made.holder = None if status == "queued" else ""
     return uuid
-
-
-def test_staged_bytes_outlive_a_restart_and_half_of_them_do_not(database, appliance, store):
-    uuid = declared(database)
-    store.receive(uuid, io.BytesIO(BYTES), size=None, status=Status.UPLOADING)
-    assert store.original(uuid).read_bytes() == BYTES
-    restarted(appliance)
-    assert row(database).status == "uploading"
-    store.original(uuid).unlink()
-    restarted(appliance)
-    assert (row(database).status, row(database).sha512, row(database).size_bytes) == ("queued", None, None)
-
-
-def test_an_import_that_a_crash_cut_off_is_finished_or_can_be_repeated(database, appliance, store):
-    uuid = declared(database)
-    store.receive(uuid, io.BytesIO(BYTES), size=None, status=Status.UPLOADING)
-    with database.write() as session:
-        session.scalar(select(Image).where(Image.uuid == uuid)).status = "importing"
-    restarted(appliance)
-    assert (row(database).status, row(database).stream) == ("active", {"data": "image.data"})
-    assert store.original(uuid).read_bytes() == BYTES
 
 
 def test_an_upload_that_breaks_off_can_be_sent_again(database, store):
@@ -326,12 +325,3 @@ def test_the_schema_of_an_image_outlives_a_failed_upload(database, store):
     with pytest.raises(ConnectionResetError):
         store.receive(uuid, Breaking(ConnectionResetError()), size=len(BYTES))
     assert store.schema(uuid) == {"type": "object"}
-
-
-def test_bytes_of_which_the_row_knows_nothing_are_not_trusted(database, appliance, store):
-    """A crash between the file and the row that names its checksums."""
-    uuid = declared(database, status="saving")
-    store.folder(uuid).mkdir(parents=True)
-    store.original(uuid).write_bytes(BYTES)
-    restarted(appliance)
-    assert (row(database).status, store.folder(uuid).exists()) == ("queued", False)

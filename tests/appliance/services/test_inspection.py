@@ -4,9 +4,8 @@ import pytest
 from sqlalchemy import select
 
 from appliance.models.event import Event
-from appliance.models.inspection_rule import InspectionRule
 from appliance.models.node import Inventory, Node, Port
-from appliance.services import inspection, nodes
+from appliance.services import inspection, inspection_rules, nodes
 from appliance.services.inspection import Policy, properties_of
 from tests.fakes.rack import MAC, NOW, inventory, vault, wish
 
@@ -22,12 +21,14 @@ def node(database):
 def finish(database, node, *, policy=Policy(), **changes):  # noqa: B008  (a frozen value)
     report = {**inventory(), **changes}
     with database.write() as session:
-        return inspection.finish(session, session.get(Node, node), report, policy=policy, now=NOW)
+        rules = inspection_rules.in_order(session, vault())
+        return inspection.finish(session, session.get(Node, node), report, policy=policy, rules=rules, now=NOW)
 
 
 def add_rule(database, *actions, conditions=(), **changes):
     with database.write() as session:
-        session.add(InspectionRule(conditions=list(conditions), actions=list(actions), created_at=NOW, **changes))
+        wish = {"conditions": list(conditions), "actions": list(actions), **changes}
+        inspection_rules.create(session, vault(), wish, now=NOW)
 
 
 def read(database, node):
@@ -44,13 +45,14 @@ NICS = [
 
 
 def test_the_node_follows_the_report(database, node):
-    assert finish(database, node, cpu={"threads": 4, "architecture": "x86_64", "flags": ["vmx", "aes"]}) is None
+    cpu = {"threads": 4, "architecture": "x86_64", "flags": ["vmx", "aes"]}
+    assert finish(database, node, cpu=cpu, is_secure_boot=True) is None
     found = read(database, node)
     assert found.properties == {
         "cpus": 4, "cpu_arch": "x86_64", "memory_mb": 1024, "local_gb": 8,
         "capabilities": "cpu_vt:true,cpu_aes:true,boot_mode:bios",
     }  # fmt: skip
-    assert found.boot_mode == "bios"
+    assert (found.boot_mode, found.has_secure_boot) == ("bios", True)
     with database.read() as session:
         assert session.scalars(select(Inventory)).one().plugin_data == {}
 

@@ -150,11 +150,17 @@ def test_a_bmc_belongs_to_one_node_of_its_driver(database):
     assert ("n1" in refused.value.why, "n1" in refused.value.message) == (True, False)
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0", "255.255.255.255", "224.0.0.1", "::", "ff02::1"])
+def test_no_bmc_is_where_no_machine_is(database, address):
+    with database.write() as session, pytest.raises(Invalid, match="no BMC"):
+        node_rules.refuse_bmc(session, BmcAccess(address=address), "redfish", but_not=None)
+
+
 # Columns --------------------------------------------------------------------------------------------------------------
 
 
 def test_chassis_and_parent_are_looked_up(database):
-    parent = things.node(database)
+    parent = things.node(database, owner="p1")
     with database.write() as session:
         chassis = Chassis(created_at=NOW, extra={})
         session.add(chassis)
@@ -169,7 +175,7 @@ def test_chassis_and_parent_are_looked_up(database):
     ("wish", "said"),
     [
         ({"chassis_uuid": INSTANCE}, "Chassis"), ({"parent": "nobody"}, "could not be found"),
-        ({"parent": "child"}, "has a parent itself"),
+        ({"parent": "child"}, "has a parent itself"), ({"parent": "child", "owner": "p2"}, "could not be found"),
     ],
 )  # fmt: skip
 def test_a_chassis_or_parent_that_cannot_be_is_refused(database, wish, said):

@@ -70,9 +70,11 @@ def test_three_silences_set_a_node_aside_and_an_answer_brings_it_back(rack):
         sweep(rack, {"n1": SILENT})
     aside = node(rack)
     assert (aside.fault, aside.maintenance, aside.power_state) == (POWER_FAILURE, True, "error")
+    assert "did not answer 3 times" in aside.last_error
     assert node(rack, "n2").fault is None
     sweep(rack, {"n1": ON})
     back = node(rack)
+    assert back.last_error is None
     assert (back.fault, back.maintenance, back.power_state, back.power_failures) == (None, False, "power on", 0)
 
 

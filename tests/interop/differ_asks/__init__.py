@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tests.interop.differ_asks import discovery, fleets, nodes, parts, patches, shelves, verbs
+from tests.interop.differ_asks import discovery, fleets, nodes, parts, patches, shelves, verbs, wiring
 from tests.interop.differ_worlds import Ask, Force, Settle
 
 Steps = Iterable[Ask | Force | Settle]
@@ -17,8 +17,8 @@ def every() -> dict[str, Steps]:
         "nodes patch": patches.steps(),
         "patch in states": patches.states(),
         "nodes parts": parts.steps(),
-        "ports": shelves.ports(),
-        "portgroups": shelves.portgroups(),
+        "ports": wiring.ports(),
+        "portgroups": wiring.portgroups(),
         "chassis": shelves.chassis(),
         "volumes": shelves.volumes(),
         "allocations": shelves.allocations(),

@@ -89,6 +89,10 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_image_name'), ['name'], unique=False)
         batch_op.create_index(batch_op.f('ix_image_owner'), ['owner'], unique=False)
 
+    op.create_table('image_retired',
+    sa.Column('uuid', sa.String(length=36), nullable=False),
+    sa.PrimaryKeyConstraint('uuid', name=op.f('pk_image_retired'))
+    )
     op.create_table('image_source',
     sa.Column('key', sa.String(length=64), nullable=False),
     sa.Column('image_uuid', sa.String(length=36), nullable=False),
@@ -131,6 +135,7 @@ def upgrade() -> None:
     sa.Column('sensitive', sa.Boolean(), nullable=False),
     sa.Column('conditions', sa.JSON(), nullable=False),
     sa.Column('actions', sa.JSON(), nullable=False),
+    sa.Column('secret', sa.LargeBinary(), nullable=True),
     sa.Column('scope', sa.String(length=255), nullable=True),
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('uuid', sa.String(length=36), nullable=False),
@@ -331,6 +336,13 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_endpoint_region_id'), ['region_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_endpoint_service_id'), ['service_id'], unique=False)
 
+    op.create_table('image_fetch',
+    sa.Column('image_id', sa.Integer(), nullable=False),
+    sa.Column('sealed', sa.LargeBinary(), nullable=False),
+    sa.Column('begun_at', sa.BigInteger(), nullable=True),
+    sa.ForeignKeyConstraint(['image_id'], ['image.id'], name=op.f('fk_image_fetch_image_id_image'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('image_id', name=op.f('pk_image_fetch'))
+    )
     op.create_table('image_member',
     sa.Column('image_id', sa.Integer(), nullable=False),
     sa.Column('member', sa.String(length=255), nullable=False),
@@ -424,6 +436,7 @@ def upgrade() -> None:
     sa.Column('maintenance_reason', sa.Text(), nullable=True),
     sa.Column('fault', sa.String(length=64), nullable=True),
     sa.Column('boot_mode', sa.String(length=8), nullable=True),
+    sa.Column('has_secure_boot', sa.Boolean(), nullable=True),
     sa.Column('architecture', sa.String(length=16), nullable=False),
     sa.Column('boot_expected_until', sa.BigInteger(), nullable=True),
     sa.Column('boot_secret_hash', sa.String(length=64), nullable=True),
@@ -955,6 +968,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_image_member_member'))
 
     op.drop_table('image_member')
+    op.drop_table('image_fetch')
     with op.batch_alter_table('endpoint', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_endpoint_service_id'))
         batch_op.drop_index(batch_op.f('ix_endpoint_region_id'))
@@ -1005,6 +1019,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_image_source_flow_uuid'))
 
     op.drop_table('image_source')
+    op.drop_table('image_retired')
     with op.batch_alter_table('image', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_image_owner'))
         batch_op.drop_index(batch_op.f('ix_image_name'))

@@ -2,11 +2,14 @@
 
 import base64
 import io
+import threading
+import time
 from contextlib import contextmanager
 
 import pytest
 
 from appliance.domain.errors import Unavailable
+from appliance.domain.image_imports import Bounds
 from appliance.services.image_faults import ImageRefused
 from tests.appliance.http.glance.conftest import AUDITOR, Client, digests
 
@@ -204,12 +207,12 @@ def test_staged_bytes_become_the_image(app, admin, appliance):
 
 def fetching(appliance, answer, check=None):
     @contextmanager
-    def fetch(_url):
+    def fetch(_url, _within_s):
         if isinstance(answer, Exception):
             raise answer
         yield io.BytesIO(answer)
 
-    appliance.images._fetch = fetch
+    appliance.images._fetch, appliance.images._pause = fetch, lambda _seconds: None
     appliance.images.check_url = check or (lambda _url: None)
 
 
@@ -278,12 +281,93 @@ def test_an_address_inside_is_refused_at_once(admin, appliance):
     assert (answer.status_code, "address not allowed" in answer.json["message"]) == (400, True)
 
 
-def test_an_import_for_which_nobody_has_time_is_given_up(admin, appliance, monkeypatch):
-    def submit(*_arguments, **_more):
-        raise Unavailable("too much waits already")
+@pytest.fixture
+def unending(appliance):
+    """A server that answers when it is told to; the places that a project has are all taken by it."""
+    going, over = threading.Semaphore(0), threading.Event()
 
+    @contextmanager
+    def fetch(_url, _within_s):
+        going.release()
+        over.wait(30)
+        yield io.BytesIO(DATA)
+
+    appliance.images._fetch, appliance.images.check_url = fetch, lambda _url: None
+    yield lambda count: [going.acquire(timeout=10) for _ in range(count)]
+    over.set()
+    appliance.settle()
+
+
+def tasks(client, uuid):
+    return [(task["status"], task["message"]) for task in client("GET", f"/v2/images/{uuid}/tasks").json["tasks"]]
+
+
+def test_who_waits_is_told_for_what_and_others_are_not_held_up(app, appliance, blue, red, unending):
+    uuids = [blue.create(disk_format="iso") for _ in range(3)]
+    for uuid in uuids[:2]:
+        assert importing(blue, uuid, "web-download", uri="https://example.org/x?signature=canary").status_code == 202
+    assert all(unending(2))
+    assert importing(blue, uuids[2], "web-download", uri="https://example.org/x?signature=canary").status_code == 202
+    why = "2 downloads of this project to end"
+    assert [tasks(blue, uuid) for uuid in uuids] == [
+        [("processing", "")], [("processing", "")], [("pending", f"The import waits for {why}.")]
+    ]  # fmt: skip
+    shown = blue.show(uuids[2])
+    assert (shown["status"], shown["rackwright_waits_for"]) == ("importing", why)
+    assert "rackwright_waits_for" not in blue.show(uuids[0])
+    listed = blue("GET", "/v2/images").json["images"]
+    assert [image.get("rackwright_waits_for") for image in listed].count(why) == 1
+    pending = Client(app, AUDITOR)("GET", "/v2/tasks?status=pending").json["tasks"]
+    assert [task["image_id"] for task in pending] == [uuids[2]]
+
+    other = red.create(disk_format="iso")
+    assert importing(red, other, "web-download", uri="https://example.org/x").status_code == 202
+    assert all(unending(1)), "it began at once"
+    staged = blue.create(disk_format="iso")
+    blue.put(f"/v2/images/{staged}/stage", DATA)
+    assert importing(blue, staged).status_code == 202
+    wait_for(lambda: blue.show(staged)["status"] == "active")
+
+
+def wait_for(is_so):
+    until = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_an_image_that_is_deleted_gives_up_its_place_and_its_task_says_so(app, appliance, blue, unending):
+    uuids = [blue.create(disk_format="iso") for _ in range(3)]
+    for uuid in uuids:
+        assert importing(blue, uuid, "web-download", uri="https://example.org/x").status_code == 202
+    assert all(unending(2))
+    (waiting,) = [uuid for uuid in uuids if tasks(blue, uuid)[0][0] == "pending"]
+    for uuid in uuids:
+        assert blue("DELETE", f"/v2/images/{uuid}").status_code == 204
+    assert appliance.context.imports.waits_for(waiting) == ""
+    ended = Client(app, AUDITOR)("GET", "/v2/tasks?status=failure").json["tasks"]
+    assert {task["image_id"] for task in ended} == set(uuids)
+
+
+@pytest.mark.parametrize("method", ["web-download", "glance-direct"])
+def test_an_import_for_which_there_is_no_place_is_refused_and_nothing_is_changed(blue, appliance, monkeypatch, method):
+    monkeypatch.setattr(appliance.context.imports, "_bounds", Bounds(waiting_of_owner=0))
     fetching(appliance, DATA)
-    monkeypatch.setattr(appliance.context.imports, "submit", submit)
-    uuid = admin.create()
-    assert importing(admin, uuid, "web-download", uri="https://example.org/x").status_code == 503
-    assert admin.show(uuid)["status"] == "queued"
+    uuid = blue.create(disk_format="iso")
+    if method == "glance-direct":
+        blue.put(f"/v2/images/{uuid}/stage", DATA)
+    before = blue.show(uuid)
+    more = {"uri": "https://example.org/x"} if method == "web-download" else {}
+    answer = importing(blue, uuid, method, **more)
+    assert (answer.status_code, "0 imports of this project wait already" in answer.text) == (503, True)
+    assert (blue.show(uuid), tasks(blue, uuid)) == (before, [])
+    monkeypatch.setattr(appliance.context.imports, "_bounds", Bounds())
+    assert importing(blue, uuid, method, **more).status_code == 202, "staged bytes are there as before"
+    appliance.settle()
+    assert blue.show(uuid)["status"] == "active"
+
+
+def test_an_import_that_is_refused_for_its_image_gives_its_place_back(blue, appliance):
+    uuid = blue.create()
+    assert importing(blue, uuid).status_code == 409
+    assert appliance.context.imports.join(0)

@@ -36,6 +36,15 @@ def test_an_id_may_be_given_once(blue):
     assert (again.status_code, again.json["message"]) == (409, f"Image ID {uuid.lower()} already exists!")
 
 
+def test_the_id_of_a_deleted_image_names_no_other_one(blue, red):
+    """Machines and scripts that still name it would boot what a stranger put there."""
+    uuid = blue.create(visibility="community")
+    assert blue("DELETE", f"/v2/images/{uuid}").status_code == 204
+    for client in (red, blue):
+        again = client("POST", "/v2/images", json={"id": uuid.upper()})
+        assert (again.status_code, again.json["message"]) == (409, f"Image ID {uuid} already exists!")
+
+
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [

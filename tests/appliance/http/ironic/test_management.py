@@ -37,6 +37,8 @@ def test_secure_boot_is_set_on_redfish(wired):
     for target in (True, "false"):
         assert wired.api.put("/v1/nodes/redfish/states/secure_boot", {"target": target}).status_code == 202
         assert bmc.state.has_secure_boot is (target is True)
+        for shown in (wired.api.get("/v1/nodes/redfish"), wired.api.get("/v1/nodes/redfish/states")):
+            assert shown.get_json()["secure_boot"] is (target is True)
     assert wired.api.put("/v1/nodes/redfish/states/secure_boot", {}).status_code == 400
 
 

@@ -351,6 +351,26 @@ def test_history_is_what_happened_to_the_node(ironic, appliance, node):
         assert ironic.get(f"/v1/nodes/n1/history/{uuid}").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("happened", "severity"),
+    [
+        (("state", {"from": "verifying", "to": "enroll"}), "ERROR"),
+        (("state", {"from": "deleting", "to": "error"}), "ERROR"),
+        (("state", {"from": "inspecting", "to": "inspect failed"}), "ERROR"),
+        (("state", {"from": "verifying", "to": "manageable"}), "INFO"),
+        (("power.failed", {}), "ERROR"),
+        (("power", {"fault": "power failure"}), "ERROR"),
+        (("power", {}), "INFO"),
+    ],
+)
+def test_what_went_wrong_is_an_error_in_the_history(ironic, appliance, node, happened, severity):
+    kind, data = happened
+    with appliance.database.write() as session:
+        row = session.scalars(select(Node)).one()
+        session.add(Event(at=appliance.now, kind=kind, actor="engine", node_id=row.id, message="x", data=data))
+    assert ironic.get("/v1/nodes/n1/history").get_json()["history"][-1]["severity"] == severity
+
+
 def test_the_inventory_is_as_the_agent_of_the_field_writes_it(ironic, appliance, node):
     assert ironic.get("/v1/nodes/n1/inventory").status_code == 404
     report = {"memory_mib": 1024, "cpu": {"threads": 4, "architecture": "x86_64"}, "boot_mode": "uefi",

@@ -343,6 +343,37 @@ def test_an_administrator_of_a_project_creates_nodes_for_it_alone(projects):
     assert member.post("/v1/nodes", {"driver": "fake-hardware"}).status_code == 403
 
 
+def test_a_project_hangs_no_node_on_what_it_does_not_own(ironic, projects):
+    """Nor does it learn by a name which UUID that has, or whether there is such a node."""
+    make(ironic, name="hidden", owner="p2"), make(ironic, name="lent", owner="p2", lessee="p1")
+    admin = projects("admin", "p1")
+    said = set()
+    for parent in ("hidden", "lent", "nobody"):
+        refused = admin.post("/v1/nodes", {"driver": "fake-hardware", "parent_node": parent})
+        assert refused.status_code == 400
+        said.add(fault(refused)["faultstring"].replace(parent, "X"))
+    assert len(said) == 1
+    mine = make(admin, name="mine")
+    assert make(admin, name="child", parent_node="mine")["parent_node"] == mine["uuid"]
+
+
+@pytest.mark.parametrize(
+    "info",
+    [{"ipmi_address": "127.0.0.1"}, {"ipmi_address": "169.254.169.254"}, {"ipmi_address": "::ffff:127.0.0.1"},
+     {"redfish_address": "https://[::1]:8443"}, {"redfish_address": "https://[fe80::1]"}],
+)  # fmt: skip
+def test_a_project_sends_the_appliance_neither_to_itself_nor_to_its_link(ironic, projects, info):
+    driver = next(iter(info)).partition("_")[0]
+    admin = projects("admin", "p1")
+    refused = admin.post("/v1/nodes", {"driver": driver, "driver_info": info})
+    assert (refused.status_code, "an administrator may name it" in fault(refused)["faultstring"]) == (400, True)
+    make(ironic, name="own", driver=driver, owner="p1", driver_info=info)
+    kept = admin.patch("/v1/nodes/own", [{"op": "add", "path": "/extra/a", "value": 1}])
+    assert kept.status_code == 200
+    moved = [{"op": "add", "path": f"/driver_info/{driver}_address", "value": "127.0.0.9"}]
+    assert admin.patch("/v1/nodes/own", moved).status_code == 400
+
+
 def test_a_change_of_a_version_that_is_gone_is_refused(ironic):
     make(ironic, name="n1")
     seen = ironic.get("/v1/nodes/n1").headers["ETag"]

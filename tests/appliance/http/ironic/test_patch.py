@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.http.ironic.errors import BadRequest
-from appliance.http.ironic.patch import MOST, apply, parse
+from appliance.http.ironic.patch import LARGEST, MOST, apply, parse
 
 DOCUMENT = {"name": "n1", "extra": {"a": {"b": 1}, "list": [1, 2]}, "properties": {}, "owner": None}
 
@@ -116,3 +116,12 @@ def test_any_patch_gives_a_document_or_a_refusal_and_never_changes_the_original(
     with contextlib.suppress(BadRequest):
         assert isinstance(apply(DOCUMENT, parse(body)), dict)
     assert before == DOCUMENT
+
+
+def test_a_resource_does_not_grow_by_patches_without_an_end():
+    half = "x" * (LARGEST // 2)
+    grown = apply(DOCUMENT, parse([{"op": "add", "path": "/extra/one", "value": half}]))
+    with pytest.raises(BadRequest, match="larger than"):
+        apply(grown, parse([{"op": "add", "path": "/extra/two", "value": half}]))
+    too_large = {**grown, "properties": {"two": half}}  # from before there was a limit: it may shrink
+    assert "one" not in apply(too_large, parse([{"op": "remove", "path": "/extra/one"}]))["extra"]

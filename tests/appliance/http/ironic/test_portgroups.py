@@ -10,7 +10,7 @@ MAC = "52:54:00:77:00:01"
 
 @pytest.fixture
 def node(database):
-    return things.node(database)
+    return things.node(database, provision_state="manageable")
 
 
 def make(ironic, node, **values):
@@ -94,7 +94,9 @@ def test_a_group_changes_and_goes_when_it_is_empty(ironic, node):
     assert ironic.patch("/v1/portgroups/bond0", single).status_code == 409
     assert ironic.patch(f"/v1/ports/{port['uuid']}", [{"op": "remove", "path": "/portgroup_uuid"}]).status_code == 200
     assert ironic.patch("/v1/portgroups/bond0", single).get_json()["standalone_ports_supported"] is False
-    renamed = [{"op": "replace", "path": "/name", "value": "bond1"}, {"op": "remove", "path": "/mode"}]
+    unsaid = ironic.patch("/v1/portgroups/bond0", [{"op": "remove", "path": "/mode"}])
+    assert "'mode' is a mandatory attribute and can not be removed" in fault(unsaid)["faultstring"]
+    renamed = [{"op": "replace", "path": "/name", "value": "bond1"}]
     assert ironic.patch("/v1/portgroups/bond0", renamed).get_json()["name"] == "bond1"
     assert ironic.delete("/v1/portgroups/bond1").status_code == 204
 
@@ -103,4 +105,40 @@ def test_a_group_moves_to_another_node(ironic, database, node):
     make(ironic, node, name="bond0")
     other = things.node(database, "n2")
     move = [{"op": "replace", "path": "/node_uuid", "value": other}]
+    refused = ironic.patch("/v1/portgroups/bond0", move)
+    assert refused.status_code == 409
+    assert (
+        f"can not be associated to node {other} unless the node is in a enroll, inspecting, inspect wait, manageable "
+        "state or in maintenance mode. Current state is 'available'."
+    ) in fault(refused)["faultstring"]
+    things.change(database, other, maintenance=True)
     assert ironic.patch("/v1/portgroups/bond0", move).get_json()["node_uuid"] == other
+
+
+def test_a_group_with_ports_stays_on_its_node(ironic, database, node):
+    group = make(ironic, node, name="bond0")
+    ironic.post("/v1/ports", {"node_uuid": node, "address": MAC, "portgroup_uuid": group["uuid"]})
+    other = things.node(database, "n2", provision_state="manageable")
+    refused = ironic.patch("/v1/portgroups/bond0", [{"op": "replace", "path": "/node_uuid", "value": other}])
+    assert refused.status_code == 400
+    assert "because there are ports associated with this portgroup" in fault(refused)["faultstring"]
+
+
+def test_a_group_is_on_the_physical_network_of_its_ports(ironic, node):
+    group = make(ironic, node, name="bond0")
+    body = {"node_uuid": node, "address": MAC, "portgroup_uuid": group["uuid"], "physical_network": "net1"}
+    port = ironic.post("/v1/ports", body).get_json()
+    assert ironic.get("/v1/portgroups/bond0").get_json()["physical_network"] == "net1"
+    refused = ironic.post("/v1/ports", {**body, "address": "52:54:00:77:00:09", "physical_network": "net2"})
+    assert refused.status_code == 409
+    assert "which has ports in physical network net1" in fault(refused)["faultstring"]
+    ironic.patch("/v1/portgroups/bond0", [{"op": "replace", "path": "/physical_network", "value": "net3"}])
+    assert ironic.get(f"/v1/ports/{port['uuid']}").get_json()["physical_network"] == "net3"
+
+
+def test_an_inspected_node_keeps_its_groups(ironic, database, node):
+    make(ironic, node, name="bond0")
+    things.change(database, node, provision_state="inspecting")
+    change = [{"op": "replace", "path": "/extra", "value": {"a": 1}}]
+    assert ironic.patch("/v1/portgroups/bond0", change).status_code == 409
+    assert ironic.patch("/v1/portgroups/bond0", change, version="1.38").status_code == 200

@@ -11,7 +11,7 @@ MAC, OTHER = "52:54:00:77:00:01", "52:54:00:77:00:02"
 
 @pytest.fixture
 def node(database):
-    return things.node(database)
+    return things.node(database, provision_state="manageable")
 
 
 def make(ironic, node, address=MAC, **values):
@@ -154,16 +154,88 @@ def test_a_patch_that_cannot_be_is_refused(ironic, node, operation, status):
 def test_a_port_moves_to_another_node(ironic, database, node):
     other = things.node(database, "n2")
     port = make(ironic, node)
-    change = [{"op": "replace", "path": "/node_uuid", "value": other}]
-    assert ironic.patch(f"/v1/ports/{port['uuid']}", change).get_json()["node_uuid"] == other
+    assert change(ironic, port, {"/node_uuid": other}).get_json()["node_uuid"] == other
     assert ironic.get(f"/v1/nodes/{other}/ports").get_json()["ports"][0]["uuid"] == port["uuid"]
 
 
 def test_an_inspected_node_keeps_its_ports(ironic, database, node):
     port = make(ironic, node)
     things.change(database, node, provision_state="inspecting")
-    change = [{"op": "replace", "path": "/extra", "value": {}}]
-    assert ironic.patch(f"/v1/ports/{port['uuid']}", change).status_code == 409
+    assert change(ironic, port, {"/extra": {}}).status_code == 409
+
+
+LINK = {"switch_id": "0a:1b:2c:3d:4e:5f", "port_id": "p"}
+REWIRED = [{"/pxe_enabled": False}, {"/physical_network": "net"}, {"/local_link_connection": LINK}]
+
+
+def change(ironic, port, values, **more):
+    patch = [{"op": "add", "path": path, "value": value} for path, value in values.items()]
+    return ironic.patch(f"/v1/ports/{port['uuid']}", patch, **more)
+
+
+@pytest.mark.parametrize("state", ["available", "active", "deploying", "clean failed", "rescue"])
+def test_a_port_of_a_node_in_use_is_rewired_in_maintenance_alone(ironic, database, node, state):
+    port = make(ironic, node)
+    things.change(database, node, provision_state=state)
+    for values in REWIRED:
+        refused = change(ironic, port, values)
+        assert refused.status_code == 409
+        assert fault(refused)["faultstring"].startswith(
+            f"Port {port['uuid']} can not have any connectivity attributes (portgroup_uuid, pxe_enabled, "
+            f"local_link_connection, physical_network) updated unless node {node} is in a enroll, inspecting, "
+            f"inspect wait, manageable state or in maintenance mode. The current state is {state}."
+        )
+    assert ironic.get(f"/v1/ports/{port['uuid']}").get_json() == port
+    assert change(ironic, port, {"/pxe_enabled": True, "/extra": {"a": 1}}).status_code == 200  # as it was
+    things.change(database, node, maintenance=True)
+    assert [change(ironic, port, values).status_code for values in REWIRED] == [200] * 3
+
+
+@pytest.mark.parametrize("state", ["enroll", "manageable", "inspect wait"])
+def test_a_port_of_a_node_that_nobody_uses_is_rewired(ironic, database, node, state):
+    port = make(ironic, node)
+    things.change(database, node, provision_state=state)
+    assert [change(ironic, port, values).status_code for values in REWIRED] == [200] * 3
+
+
+@pytest.mark.parametrize(
+    "use", [{"provision_state": "active"}, {"instance_uuid": "1be26c0b-03f2-4d2e-ae87-c02d7f33c123"}]
+)
+def test_the_machine_of_an_instance_keeps_its_addresses(ironic, database, node, use):
+    port = make(ironic, node)
+    other = things.node(database, "n2", provision_state="manageable")
+    things.change(database, node, **use)
+    for values in ({"/address": OTHER}, {"/node_uuid": other}):
+        refused = change(ironic, port, values)
+        assert refused.status_code == 409
+        assert (
+            f"Cannot update hardware address for port {port['uuid']} as node {node} is active or has instance UUID "
+            "assigned"
+        ) in fault(refused)["faultstring"]
+    things.change(database, node, maintenance=True)
+    assert change(ironic, port, {"/address": OTHER}).get_json()["address"] == OTHER
+
+
+def test_a_port_with_a_network_of_an_instance_stays(ironic, database, node):
+    port = make(ironic, node)
+    assert ironic.post(f"/v1/nodes/{node}/vifs", {"id": "v1", "port_uuid": port["uuid"]}).status_code == 204
+    refused = ironic.delete(f"/v1/ports/{port['uuid']}")
+    assert refused.status_code == 409
+    said = f"Cannot delete the port {port['uuid']} as it is bound to VIF v1 for use."
+    assert said in fault(refused)["faultstring"]
+    things.change(database, node, maintenance=True)
+    assert ironic.delete(f"/v1/ports/{port['uuid']}").status_code == 204
+    assert ironic.get(f"/v1/nodes/{node}/vifs").get_json() == {"vifs": []}
+
+
+def test_before_102_a_port_of_a_group_may_be_given_the_groups_network(ironic, node):
+    group = ironic.post("/v1/portgroups", {"node_uuid": node}).get_json()["uuid"]
+    first = make(ironic, node, portgroup_uuid=group)
+    refused = change(ironic, first, {"/physical_network": "net"})
+    assert (refused.status_code, "belongs to a portgroup" in fault(refused)["faultstring"]) == (400, True)
+    assert change(ironic, first, {"/physical_network": "net"}, version="1.101").status_code == 200
+    second = make(ironic, node, OTHER, portgroup_uuid=group, physical_network="net")
+    assert change(ironic, second, {"/physical_network": "other"}, version="1.101").status_code == 409
 
 
 def addresses(answer):

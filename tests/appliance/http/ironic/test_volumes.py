@@ -90,3 +90,29 @@ def test_projects_see_the_volumes_of_their_nodes(appliance, ironic, client_for, 
     assert client.get(f"/v1/volume/targets/{hidden['uuid']}").status_code == 404
     assert client.delete(f"/v1/volume/targets/{seen['uuid']}").status_code == 403
     assert client.post("/v1/volume/connectors", {"node_uuid": mine, **CONNECTOR}).status_code == 403
+
+
+THINGS = {
+    "volume/targets": TARGET | {"properties": {"auth_password": "secret"}}, "volume/connectors": CONNECTOR,
+    "ports": {"address": "02:00:00:00:00:07"}, "portgroups": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", THINGS)
+def test_who_borrows_a_node_carries_nothing_off(appliance, ironic, client_for, database, kind):
+    """Nor does an administrator move what one project owns to a node of another."""
+    token, project = appliance.project_token(Role.ADMIN)
+    things.node(database, "lent", owner="other", lessee=project)
+    mine, own = things.node(database, "mine", owner=project), things.node(database, "own", owner=project)
+    lent = ironic.get("/v1/nodes/lent").get_json()["uuid"]
+    thing = ironic.post(f"/v1/{kind}", {"node_uuid": lent, **THINGS[kind]}).get_json()["uuid"]
+    move = [{"op": "replace", "path": "/node_uuid", "value": mine}]
+    assert client_for(token).patch(f"/v1/{kind}/{thing}", move).status_code in (400, 403)
+    refused = ironic.patch(f"/v1/{kind}/{thing}", move)
+    assert refused.status_code == 400
+    said = f"Unable to apply the requested node_uuid '{mine}'. Requested value was invalid."
+    assert fault(refused)["faultstring"] == said
+    assert ironic.get(f"/v1/{kind}/{thing}").get_json()["node_uuid"] == lent
+    ironic.delete(f"/v1/{kind}/{thing}")
+    thing = ironic.post(f"/v1/{kind}", {"node_uuid": own, **THINGS[kind]}).get_json()["uuid"]
+    assert client_for(token).patch(f"/v1/{kind}/{thing}", move).get_json()["node_uuid"] == mine

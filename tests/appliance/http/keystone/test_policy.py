@@ -70,6 +70,15 @@ def test_a_domains_reader_sees_the_domain_only(cloud, acme):
     assert status(cloud, "POST", "users", {"user": {"name": "x", "domain_id": own}}, token=token) == 403
 
 
+def test_a_marker_does_not_tell_where_a_stranger_sorts(cloud, acme):
+    """By pages that begin behind somebody of another domain, their name could be found out letter by letter."""
+    stranger = cloud.user("stranger")
+    unseen = cloud.call("GET", f"users?limit=1&marker={stranger['id']}", token=acme["manager"])
+    assert (unseen[0], unseen[1]["error"]["message"]) == (400, f"Marker {stranger['id']} could not be found.")
+    own = cloud.call("GET", f"users?limit=1&marker={acme['user']['id']}", token=acme["manager"])
+    assert own[0] == 200
+
+
 def test_a_domains_manager_manages_the_domain_only(cloud, acme):
     token, own = acme["manager"], acme["domain"]["id"]
     user = cloud.user("new", domain_id=own, token=token)
@@ -143,6 +152,7 @@ def test_the_admin_of_domain_default_comes_no_way_to_the_whole_site(cloud):
     assert status(cloud, "PATCH", f"users/{admin['id']}", {"user": {"password": "x" * 9}}, token=token) == 403
     assert status(cloud, "PATCH", f"projects/{project['id']}", {"project": {"name": "x"}}, token=token) == 403
     assert status(cloud, "DELETE", f"projects/{project['id']}", token=token) == 403
+    assert status(cloud, "PUT", f"projects/{project['id']}/tags/x", token=token) == 403
     ann = cloud.user("ann")
     cloud.give("domains/default", ann, "admin", inherited=True)
     assert status(cloud, "PATCH", f"users/{ann['id']}", {"user": {"password": "x" * 9}}, token=token) == 403
