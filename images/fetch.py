@@ -132,10 +132,17 @@ def _followed(  # noqa: PLR0917  (what `opened` was given)
             target = response.headers.get("Location")
         if not target:
             raise FetchFailed("the server redirects to nowhere", retryable=False)
-        was_secure, url = url.lower().startswith("https:"), urljoin(url, target)
+        was_secure, url = url.lower().startswith("https:"), _joined(url, target)
         if was_secure and not url.lower().startswith("https:"):
             raise ImageRefused("the server redirects from https to an address without TLS")
     raise FetchFailed(f"the server redirects more than {MAX_REDIRECTS} times", retryable=False)
+
+
+def _joined(url: str, target: str) -> str:
+    try:
+        return urljoin(url, target)
+    except ValueError as cause:
+        raise FetchFailed("the server redirects to a malformed address", retryable=False) from cause
 
 
 def check(url: str, *, limits: Limits = Limits(), resolve: Resolver = addresses) -> None:

@@ -1,6 +1,6 @@
 """Shared steps: have the image that a deploy names by its address, before the machine is touched.
 
-One work fetches it, all others that want the same look until it is there (services.image_sources). After a crash the
+One work fetches it, all others that want the same look until it is there (services.image_claims). After a crash the
 step is run again: it fetches anew, or goes on with what had come whole.
 """
 
@@ -12,7 +12,7 @@ from appliance.flows.procedure import Act, Procedure, Record, Step, Turn
 from appliance.flows.resources import ImageFetcher
 from appliance.models.image import Image
 from appliance.models.node import Inventory
-from appliance.services import image_sources, images
+from appliance.services import image_claims, images
 from appliance.services.image_sources import Order, problem_of
 
 LOOK_S = 5.0
@@ -57,7 +57,7 @@ def add_to(procedure: Procedure, *, then: Callable[[], Step]) -> Callable[[Turn]
     def find_image(turn: Record) -> Next:
         checksum = _checksum(turn)
         assert checksum is not None
-        claim = image_sources.claim(
+        claim = image_claims.claim(
             turn.session, _asked(turn), checksum, flow_uuid=turn.claimed.uuid, since=turn.claimed.entered_at,
             now=turn.now,
         )  # fmt: skip
@@ -70,7 +70,7 @@ def add_to(procedure: Procedure, *, then: Callable[[], Step]) -> Callable[[Turn]
             return turn.go(fetch_image)
         return _taken(turn, claim.ready) or turn.go(then())
 
-    @procedure.act(name=image_sources.STEP, pool="image_fetch", retry=RETRY)
+    @procedure.act(name=image_claims.STEP, pool="image_fetch", retry=RETRY)
     def fetch_image(turn: Act) -> Next:
         turn.check()
         order = _order(turn)

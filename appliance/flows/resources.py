@@ -50,7 +50,7 @@ class FlowPolicy:
     hoped_home_s: float = 300.0
     fake_delays: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     at_once: Mapping[str, int] = field(
-        default_factory=lambda: {"bmc": 32, "image_write": 50, "fetch": 8, "image_fetch": 2}
+        default_factory=lambda: {"bmc": 32, "image_write": 50, "fetch": 8, "image_fetch": 3}
     )
 
 

@@ -11,7 +11,7 @@ import time
 
 from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityTooLarge, RequestTimeout
 
-from appliance.http.head import MAX_HEAD_BYTES, Head, gathered
+from appliance.http.head import MAX_HEAD_BYTES, Head, Refusal, gathered
 
 READ_BYTES = 64 * 1024
 BODY_GRACE_S = 20.0
@@ -21,10 +21,14 @@ _JOIN_BYTES = 16 * 1024  # below this, copying is cheaper than another TLS recor
 
 
 class Connection:
-    """stage: where it is: `handshake`, `head`, `idle`, `work`, `linger`. until: when the door gives it up."""
+    """stage: where it is: `handshake`, `head`, `idle`, `work`, `linger`. until: when the door gives it up.
+
+    head: of a small request whose body is on its way; whole_bytes: of both together.
+    """
 
     __slots__ = (
         "buffer",
+        "head",
         "held",
         "is_holding",
         "peer",
@@ -35,12 +39,15 @@ class Connection:
         "started",
         "until",
         "wfile",
+        "whole_bytes",
     )
 
     def __init__(self, sock: socket.socket, peer: tuple[str, int]) -> None:
         self.socket = sock
         self.peer = peer
         self.buffer = bytearray()
+        self.head: Head | None = None
+        self.whole_bytes = 0
         self.held = b""
         self.is_holding = False
         self.received = 0
@@ -77,8 +84,24 @@ class Connection:
         if self.held:
             self.write(b"")
 
+    def request(self) -> Head | Refusal | None:
+        """What the octets so far begin with; None while something of it is to be waited for: the head, a small body.
+
+        A body that trickles in must not hold a worker; one that is large is not kept in memory. Nothing is taken away.
+        """
+        if self.head is None:
+            found = gathered(self.buffer)
+            if not isinstance(found, Head):
+                return found
+            self.head = found
+            self.whole_bytes = self.buffer.index(b"\r\n\r\n") + 4 + ((found.length or 0) if found.is_small else 0)
+        if len(self.buffer) < self.whole_bytes:
+            return None
+        head, self.head = self.head, None
+        return head
+
     def next_head(self, within_s: float) -> Head | None:
-        """The head of a request that follows at once; None otherwise: the door then sees to whatever comes.
+        """The head of a small request that follows at once; None otherwise: the door then sees to whatever comes.
 
         What was read stays in the buffer. The socket does not block afterwards.
         """
@@ -93,8 +116,8 @@ class Connection:
                 self.buffer += self.socket.recv(READ_BYTES)
         except (OSError, ValueError):  # nothing to read after all, or lost: the door finds out which
             return None
-        found = gathered(self.buffer)
-        return found if isinstance(found, Head) else None
+        found = self.request()
+        return found if isinstance(found, Head) and found.is_small else None
 
     def readline(self, size: int = MAX_HEAD_BYTES) -> bytes:
         """A line of at most `size` octets with its ending; what came so far when the limit is met."""

@@ -1,8 +1,9 @@
 """Who may come in: one thread accepts, shakes hands and gathers request heads, so that no slow peer holds a worker.
 
 cheroot's own loop does the TLS handshake while nobody else is accepted, and gives every silent connection a worker
-thread (Decision 80). Here a connection reaches a worker only with a complete head that `http.head` found unambiguous;
-until then it costs a few kilobytes and has a deadline. Not here: requests (http.server) and bodies (http.connection).
+thread (Decision 80). Here a connection reaches a worker only with a complete head that `http.head` found unambiguous,
+and with its body when that is small (Decision 246); until then it costs a few kilobytes and has a deadline. Not here:
+requests (http.server) and large bodies (http.connection).
 """
 
 import errno
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 import orjson
 
 from appliance.http.connection import READ_BYTES, Connection
-from appliance.http.head import Head, Refusal, gathered
+from appliance.http.head import Head, Refusal
 
 log = logging.getLogger(__name__)
 
@@ -185,8 +186,8 @@ class Door:
         connection.stage = "head"
 
     def _gather(self, connection: Connection, now: float) -> None:
-        """Read until the head is complete, then hand over or refuse."""
-        while (found := gathered(connection.buffer)) is None:
+        """Read until the head is complete, and a small body, then hand over or refuse."""
+        while (found := connection.request()) is None:
             data = connection.socket.recv(READ_BYTES)
             if not data:
                 self._forget(connection)
@@ -241,7 +242,7 @@ class Door:
     def _expire(self, now: float) -> None:
         for connection in [one for one in self._waiting if now >= one.until]:
             if connection.stage == "head" and connection.buffer:
-                self._refuse(connection, Refusal("408 Request Timeout", "the request head took too long"), now)
+                self._refuse(connection, Refusal("408 Request Timeout", "the request took too long"), now)
             self._forget(connection)
         if self._accept_again_at is not None and now >= self._accept_again_at:
             self._accept_again_at = None

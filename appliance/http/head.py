@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 100
+SMALL_BODY = 32 * 1024
 
 _REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[\x21-\x22\x24-\x7e]{0,8190}|\*) HTTP/1\.([01])\Z")
 # Possessive, so that a field that fails is looked at once and not from each of its 30,000 spaces anew.
 _FIELDS = re.compile(rb"(?:[!#$%&'*+.^`|~0-9A-Za-z-]{1,128}+:[\x20-\x7e\x80-\xff\t]*+\r\n)*+\Z")
-_FRAMING = re.compile(rb"(?im)^(host|content-length|transfer-encoding|authorization):([^\r]*+)")
+_FRAMING = re.compile(rb"(?im)^(host|content-length|transfer-encoding|authorization|expect):([^\r]*+)")
 _DIGITS = re.compile(rb"[0-9]{1,15}\Z")
 
 
@@ -27,12 +28,21 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """What the server itself needs to know. length: of the body; None when it comes in chunks."""
+    """What the server itself needs to know. length: of the body; None when it comes in chunks.
+
+    is_expecting: the peer sends no body before it is told to.
+    """
 
     method: str
     target: str
     is_http_1_0: bool
     length: int | None
+    is_expecting: bool = False
+
+    @property
+    def is_small(self) -> bool:
+        """Can the request be waited for as a whole, before anybody works on it?"""
+        return self.length is not None and self.length <= SMALL_BODY and not self.is_expecting
 
 
 def gathered(buffer: bytearray) -> Head | Refusal | None:
@@ -84,7 +94,8 @@ def _framed(method: str, target: str, fields: dict[bytes, list[bytes]], *, is_ht
     if len(lengths) > 1 or (lengths and not _DIGITS.match(lengths[0])):
         return _bad("Content-Length must be one decimal number")
     length = int(lengths[0]) if lengths else 0
-    return Head(method=method, target=target, is_http_1_0=is_http_1_0, length=length)
+    is_expecting = b"expect" in fields
+    return Head(method=method, target=target, is_http_1_0=is_http_1_0, length=length, is_expecting=is_expecting)
 
 
 def _bad(message: str) -> Refusal:

@@ -130,6 +130,7 @@ class Server:
         self._name = name
         self._body_limit = body_limit
         self._workers = Workers(name, least=min(4, threads), most=threads)
+        self._large = threading.BoundedSemaphore(max(1, threads - threads // 4))
         self._busy: dict[Connection, None] = {}
         self._is_stopping = False
         self._door = Door(listener, self._admit, limits, context_for)
@@ -160,14 +161,22 @@ class Server:
         self.stop()
 
     def _admit(self, connection: Connection, head: Head) -> bool:
+        """A body that is still on its way may come slowly: the last quarter of the workers is for what is all there."""
+        if not head.is_small and not self._large.acquire(blocking=False):
+            return False
         self._busy[connection] = None
         is_admitted = self._workers.submit(
             lambda: self._serve(connection, head),
             after=lambda is_open: self._door.give_back(connection, is_open=is_open),
         )
         if not is_admitted:
-            del self._busy[connection]
+            self._release(connection, head)
         return is_admitted
+
+    def _release(self, connection: Connection, head: Head) -> None:
+        self._busy.pop(connection, None)
+        if not head.is_small:
+            self._large.release()
 
     def _serve(self, connection: Connection, head: Head) -> bool:
         """Whether the connection stays open."""
@@ -178,7 +187,7 @@ class Server:
         except Exception:  # the worker's loop top: the fault of one request must not end its thread
             log.exception("request failed server=%s method=%s", self._name, head.method)
         finally:
-            self._busy.pop(connection, None)
+            self._release(connection, head)
         return False
 
     def _answer_all(self, connection: Connection, head: Head) -> bool:

@@ -32,6 +32,7 @@ from appliance.services import (
     vault,
 )
 from appliance.services.discovery import Policy
+from appliance.services.image_claims import HOST_MOST
 from appliance.services.image_sources import ImageSources
 from appliance.services.image_store import ImageStore
 from appliance.services.vault import Vault
@@ -49,8 +50,8 @@ from images.fetch import Limits
 log = logging.getLogger(__name__)
 
 BACKGROUND_THREADS = 8
-ENGINE_THREADS = 10
-FETCHES_AT_ONCE, IMAGES_AT_ONCE = 4, 2
+ENGINE_THREADS = 11
+FETCHES_AT_ONCE, IMAGES_AT_ONCE = 4, HOST_MOST + 1
 """Config-drives and images fetched at the same time: four threads stay for other steps."""
 
 

@@ -1,14 +1,12 @@
 """Images that deploys fetch: each address with its checksum once, whoever names it, and for as long as it is used.
 
-The image is a row as others, of nobody (no project sees it) and hidden; a row of ImageSource says what it was fetched
-for. `claim` decides, in the transaction of a flow's step, who fetches; `ImageSources` does it. What no node has is
-dropped KEPT_FOR after its last use, at once when the disk is full, and beyond KEPT_MOST.
+services.image_claims decides who fetches; `ImageSources` does it. What no node has is dropped KEPT_FOR after its last
+use, at once when the disk is full, and beyond KEPT_MOST.
 """
 
 import contextlib
-import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,16 +17,15 @@ from sqlalchemy.orm import Session
 
 from appliance.domain.clock import Clock
 from appliance.domain.errors import Conflict, Invalid, RackwrightError, StorageFull, TooLarge
-from appliance.domain.images import Status, Visibility
+from appliance.domain.images import Status
 from appliance.models import event
-from appliance.models.columns import new_uuid
 from appliance.models.database import Database
-from appliance.models.flow import IS_ACTIVE, Flow
 from appliance.models.image import Image
 from appliance.models.image_source import ImageSource
 from appliance.models.node import Node
 from appliance.services import image_address, instance_secrets
 from appliance.services.image_address import MAX_FILE, Checksum
+from appliance.services.image_claims import how_far, is_active
 from appliance.services.image_store import ImageStore
 from appliance.services.vault import Vault
 
@@ -38,10 +35,6 @@ KEPT_MOST = 20
 FORGET_FAILED = timedelta(hours=1)
 CHECK_S, NOTE_S, EVENT_S = 1.0, 5.0, 10.0
 """Seconds at least between two looks whether the work is still wanted, two notes of progress, the first two events."""
-STEP = "fetch_image"
-"""The step of a flow that fetches."""
-HOLDER = "a deploy"
-"""As Image.holder: its bytes are the business of a flow, which goes on after a crash."""
 
 
 class Bytes(Protocol):
@@ -56,19 +49,6 @@ Opener = Callable[[str, float], AbstractContextManager[Bytes]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """One of these is there. ready: the image. fetch: UUID of the image that this work is to fetch.
-
-    busy: other work fetches it, and how far it is. broken: why it cannot be had.
-    """
-
-    ready: Image | None = None
-    fetch: str = ""
-    busy: str = ""
-    broken: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What one run of a flow's step is to fetch. check: raises when the work is not wanted or not ours any more."""
 
@@ -79,71 +59,6 @@ class Order:
     flow_uuid: str
     step: str
     check: Callable[[], None] = field(repr=False)
-
-
-def claim(
-    session: Session, asked: Mapping[str, Any], checksum: Checksum, *, flow_uuid: str, since: datetime, now: datetime
-) -> Claim:
-    """asked: Source.open_part(). since: when this work began to ask: what failed later has failed for it too."""
-    text = f"{asked['address']} {checksum[0]}:{checksum[1]} {asked['disk_format']}"
-    key = hashlib.sha256(text.encode()).hexdigest()
-    row = session.scalar(select(ImageSource).where(ImageSource.key == key).with_for_update())
-    image = session.scalar(select(Image).where(Image.uuid == row.image_uuid)) if row is not None else None
-    if row is None or image is None:
-        return _take(session, row, key, asked, flow_uuid=flow_uuid, now=now)
-    if image.status in (Status.ACTIVE, Status.DEACTIVATED):
-        row.used_at = now
-        return Claim(ready=image)
-    if image.status == Status.SAVING and row.flow_uuid == flow_uuid:
-        return Claim(fetch=image.uuid)
-    if image.status == Status.SAVING and _is_active(session, row.flow_uuid):
-        return Claim(busy=f"another deploy fetches the image ({_how_far(row)})")
-    if image.status == Status.KILLED and image.updated_at >= since:
-        return Claim(broken=image.problem or "it could not be fetched")
-    session.delete(image)
-    return _take(session, row, key, asked, flow_uuid=flow_uuid, now=now)
-
-
-def _take(
-    session: Session, row: ImageSource | None, key: str, asked: Mapping[str, Any], *, flow_uuid: str, now: datetime
-) -> Claim:
-    """A new image, so that whoever still writes into the old one's files harms nobody."""
-    uuid = new_uuid()
-    if row is None:
-        row = ImageSource(key=key)
-        session.add(row)
-    row.image_uuid, row.flow_uuid, row.address = uuid, flow_uuid, asked["shown"]
-    row.done_bytes, row.total_bytes, row.begun_at, row.used_at = 0, None, None, now
-    image = Image(
-        uuid=uuid, status=Status.SAVING, holder=HOLDER, visibility=Visibility.PRIVATE, is_hidden=True,
-        disk_format=asked["disk_format"], container_format="bare" if asked["disk_format"] else None,
-        properties={"address": asked["shown"]}, created_at=now, updated_at=now,
-    )  # fmt: skip
-    session.add(image)
-    session.flush()
-    return Claim(fetch=uuid)
-
-
-def _is_active(session: Session, flow_uuid: str) -> bool:
-    return session.scalar(select(Flow.id).where(Flow.uuid == flow_uuid, IS_ACTIVE)) is not None
-
-
-def progress(session: Session, flow_uuid: str) -> str:
-    """How far the fetch of this work is, for people; empty when it fetches nothing."""
-    row = session.scalar(select(ImageSource).where(ImageSource.flow_uuid == flow_uuid))
-    return "" if row is None or row.begun_at is None else _how_far(row)
-
-
-def _how_far(row: ImageSource) -> str:
-    if row.total_bytes and row.done_bytes >= row.total_bytes:
-        return f"{_mib(row.done_bytes)} are here, and looked at"
-    if row.total_bytes:
-        return f"{100 * row.done_bytes // row.total_bytes}% of {_mib(row.total_bytes)}"
-    return f"{_mib(row.done_bytes)} so far"
-
-
-def _mib(size: int) -> str:
-    return f"{size / (1 << 20):.1f} MiB"
 
 
 class ImageSources:
@@ -216,7 +131,7 @@ class ImageSources:
             if is_event:
                 event.record(
                     session, at=self._clock(), kind="image.fetch", actor="engine", node_id=node_id,
-                    message=f"image from {row.address}: {_how_far(row)}",
+                    message=f"image from {row.address}: {how_far(row)}",
                     data={"flow": order.flow_uuid, "step": order.step, "done": done, "total": total},
                 )  # fmt: skip
 
@@ -275,7 +190,7 @@ def _is_dead(session: Session, row: ImageSource, image: Image, now: datetime) ->
     """Nobody fetches it any more, or it could not be fetched and all who waited for it know."""
     if image.status == Status.KILLED:
         return now - image.updated_at > FORGET_FAILED
-    return image.status == Status.SAVING and not _is_active(session, row.flow_uuid)
+    return image.status == Status.SAVING and not is_active(session, row.flow_uuid)
 
 
 def _had(session: Session) -> set[str]:

@@ -20,7 +20,7 @@ from appliance.models.database import announce
 from appliance.models.event import Event
 from appliance.models.flow import IS_ACTIVE, Flow
 from appliance.models.node import Inventory, Node, lock
-from appliance.services import events, image_sources, node_rules
+from appliance.services import events, image_claims, node_rules
 
 RELEASED = "unhold"
 """The signal that work which holds waits for (appliance.flows.holding)."""
@@ -282,7 +282,7 @@ def _about_work(session: Session, node: Node, work: Flow, now: datetime) -> str:
     start = f'{node.label} is in "{node.provision_state}": {work.kind}, step {work.step or "none yet"}'
     wait = _waiting(work)
     if wait is None:
-        far = image_sources.progress(session, work.uuid) if work.step == image_sources.STEP else ""
+        far = image_claims.progress(session, work.uuid) if work.step == image_claims.STEP else ""
         return f"{start}, runs since {_ago(work.entered_at, now)}{f': {far}' if far else ''}."
     since = _ago(work.waiting_since or work.entered_at, now)
     is_limited = work.deadline is not None and work.wait_for != RELEASED

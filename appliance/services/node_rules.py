@@ -113,7 +113,7 @@ def _chassis_id(session: Session, uuid: str | None) -> int | None:
 
 
 def _parent_uuid(session: Session, wish: Details) -> str | None:
-    """Of a node of the same owner: steps of the parent reach its children, and nobody learns of what others own."""
+    """Of a node of the same owner, so that nobody learns what others have, nor puts things under it."""
     ref = wish.parent
     if ref is None:
         return None

@@ -104,3 +104,23 @@ def test_an_image_that_is_not_there_fails_all_by_name(appliance: Served, mirror:
         assert node["last_error"] == "The image could not be fetched: 127.0.0.1 answered with status 404."
         assert node["failure"]["step"] in ("fetch_image", "find_image")
     nothing_shows_the_signature(appliance, refs)
+
+
+def test_imports_that_go_on_or_wait_outlive_a_kill(appliance: Served, mirror: SlowMirror) -> None:
+    for name in ("one", "two", "three"):
+        wish = {"name": name, "url": f"{mirror.url}/{name}.raw?sig={CANARY}"}
+        appliance.call("POST", "/v1/images", wish)
+    appliance.until(lambda: mirror.asked == 2, within_s=30, what="two images come")
+    three = appliance.get("/v1/images/three")
+    assert (three["status"], three["waits_for"]) == ("saving", "2 downloads of the appliance itself to end")
+    appliance.kill("control")
+    mirror.go_on.set()
+    appliance.until(
+        lambda: [image["status"] for image in appliance.get("/v1/images")["items"]] == ["active"] * 3,
+        within_s=120,
+        what="all three are here",
+    )
+    assert mirror.asked == 5, "the two that were cut off began anew"
+    found = appliance.get("/v1/images")["items"]
+    assert {image["sha256"] for image in found} == {hashlib.sha256(mirror.data).hexdigest()}
+    assert CANARY not in str(found) + appliance.log() + appliance.said()

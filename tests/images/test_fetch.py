@@ -11,6 +11,7 @@ import pytest
 from images import checksum, fetch
 from images.errors import FetchFailed, ImageRefused
 from images.fetch import Limits
+from tests.fakes.range_server import RangeServer, raw
 
 PRIVATE = Limits(allow_private=True)
 
@@ -151,6 +152,16 @@ def test_redirects_are_followed_three_times_and_checked_each_time(web):
     public_here = Limits(allow_private=False)
     with pytest.raises(ImageRefused, match="not allowed"):
         body(f"{web.url}/to/http://inside.example/", limits=public_here, resolve=resolve)
+
+
+@pytest.mark.parametrize("target", ["http://[::1", "//[", "http://[x]/"])
+def test_a_redirect_to_a_malformed_address_fails(target):
+    def away(_asked):
+        return raw(302, {"Location": target, "Content-Length": "0"})
+
+    with RangeServer(away) as server, pytest.raises(FetchFailed, match="malformed") as failure:
+        body(server.url)
+    assert not failure.value.retryable
 
 
 @pytest.mark.parametrize(("status", "retryable"), [(404, False), (403, False), (500, True), (503, True), (429, True)])

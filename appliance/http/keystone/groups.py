@@ -14,6 +14,7 @@ from appliance.http.keystone.wire import (
     Listing,
     Route,
     collection,
+    domain_named,
     envelope,
     find_rows,
     matching_id,
@@ -58,9 +59,9 @@ def _read(given: Given, *, is_new: bool) -> None:
 
 def _create(ask: Ask) -> Response:
     body = envelope("group")
-    domain_id = body.get("domain_id") or ask.actor.domain_id or DEFAULT_DOMAIN
+    domain_id = domain_named(body) or ask.actor.domain_id or DEFAULT_DOMAIN
     demand(site(ask.actor, Role.ADMIN) or domain(ask.actor, domain_id, Role.MANAGER), "create_group")
-    domains.fetch(ask.session, str(domain_id))
+    domains.fetch(ask.session, domain_id)
     given = Given(body)
     _read(given, is_new=True)
     name = given.columns.pop("name")

@@ -18,6 +18,7 @@ from appliance.http.keystone.wire import (
     Route,
     asked,
     collection,
+    domain_named,
     envelope,
     find_rows,
     is_true,
@@ -106,9 +107,9 @@ def _create(ask: Ask) -> Response:
     if body.get("is_domain") is True:
         return _create_domain(ask, body)
     parent_id = body.get("parent_id")
-    domain_id = body.get("domain_id") or _home(ask, parent_id)
-    if not isinstance(domain_id, str) or not isinstance(parent_id, str | None):
-        raise Invalid("Invalid input for field 'domain_id': an id")
+    if not isinstance(parent_id, str | None):
+        raise Invalid("Invalid input for field 'parent_id': an id")
+    domain_id = domain_named(body) or _home(ask, parent_id)
     demand(site(ask.actor, Role.ADMIN) or domain(ask.actor, domain_id, Role.MANAGER), "create_project")
     given = Given(body)
     _read(given, is_new=True)

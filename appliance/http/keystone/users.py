@@ -20,6 +20,7 @@ from appliance.http.keystone.wire import (
     Listing,
     Route,
     collection,
+    domain_named,
     envelope,
     find_rows,
     matching_id,
@@ -104,9 +105,9 @@ def _read(ask: Ask, body: dict[str, Any], *, is_new: bool) -> Given:
 
 def _may_create(ask: Ask) -> str:
     """The domain of the new user."""
-    domain_id = envelope("user").get("domain_id") or ask.actor.domain_id or _own_domain(ask)
+    domain_id = domain_named(envelope("user")) or ask.actor.domain_id or _own_domain(ask)
     demand(site(ask.actor, Role.ADMIN) or domain(ask.actor, domain_id, Role.MANAGER), "create_user")
-    return domains.fetch(ask.session, str(domain_id)).id
+    return domains.fetch(ask.session, domain_id).id
 
 
 def _create(ask: Ask) -> Response:

@@ -222,6 +222,14 @@ class Given:
             self.columns["extra"] = left
 
 
+def domain_named(body: Mapping[str, Any]) -> str:
+    """The id under `domain_id`; empty when there is none. Raises Invalid for what is no id."""
+    given = body.get("domain_id")
+    if not isinstance(given, str | None):
+        raise Invalid("Invalid input for field 'domain_id': an id")
+    return given or ""
+
+
 def matching_id(body: Mapping[str, Any], path_id: str) -> None:
     if body.get("id", path_id) != path_id:
         raise Invalid("Cannot change ID")

@@ -412,3 +412,57 @@ def test_more_busy_clients_than_threads_are_all_answered(state: Path, app: Flask
         for thread in clients:
             thread.join(60)
     assert answers == [200] * 120
+
+
+def test_bodies_that_trickle_in_leave_workers_to_others(server: TlsServer, state: Path) -> None:
+    """Small ones cost no worker at all, large ones and those in chunks all but the last quarter of them."""
+    starts = [
+        b"Content-Length: 100\r\n\r\n{",
+        b"Content-Length: 50000\r\n\r\n{",
+        b"Transfer-Encoding: chunked\r\n\r\n1\r\n{",
+    ]
+    held = []
+    try:
+        for number in range(60):
+            sock = context(state).wrap_socket(
+                socket.create_connection(("127.0.0.1", server.address.port)), server_hostname="127.0.0.1"
+            )
+            held.append(sock)
+            sock.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\n" + starts[number % 3])
+        other = client(server, state)
+        for _ in range(3):
+            started = time.monotonic()
+            other.request("POST", "/echo", body=b"x" * 1000)
+            assert json.loads(other.getresponse().read())["length"] == 1000
+            assert time.monotonic() - started < 3
+        other.close()
+    finally:
+        for sock in held:
+            sock.close()
+
+
+@pytest.mark.parametrize("size", [0, 1, 32 * 1024, 32 * 1024 + 1, 200_000])
+def test_a_body_in_pieces_arrives_whole(server: TlsServer, state: Path, size: int) -> None:
+    body = b"x" * size
+    with context(state).wrap_socket(
+        socket.create_connection(("127.0.0.1", server.address.port)), server_hostname="127.0.0.1"
+    ) as sock:
+        sock.settimeout(10)
+        for _ in range(2):  # the second on the same connection
+            sock.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size)
+            for at in range(0, size, 30_000):
+                sock.sendall(body[at : at + 30_000])
+            said = http.client.HTTPResponse(sock, method="POST")
+            said.begin()
+            assert json.loads(said.read())["length"] == size
+
+
+def test_who_waits_to_be_told_is_told_to_send(server: TlsServer, state: Path) -> None:
+    with context(state).wrap_socket(
+        socket.create_connection(("127.0.0.1", server.address.port)), server_hostname="127.0.0.1"
+    ) as sock:
+        sock.settimeout(10)
+        sock.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+        assert sock.recv(100).startswith(b"HTTP/1.1 100")
+        sock.sendall(b"body")
+        assert sock.recv(1000).startswith(b"HTTP/1.1 200")

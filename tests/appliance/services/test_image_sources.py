@@ -12,7 +12,7 @@ from appliance.models.flow import Flow
 from appliance.models.image import Image
 from appliance.models.image_source import ImageSource
 from appliance.models.node import Node
-from appliance.services import image_sources, images, instance_secrets, nodes
+from appliance.services import image_claims, image_recovery, image_sources, images, instance_secrets, nodes
 from appliance.services.image_faults import ChecksumDiffers
 from appliance.services.image_sources import Order
 from tests.fakes.mirror import BYTES, CANARY, DIGEST, SOURCE, SUMS, URL, Mirror
@@ -53,7 +53,7 @@ class Field:
 
     def claim(self, flow_uuid="", *, since=None, checksum=CHECKSUM, **asked):
         with self.database.write() as session:
-            found = image_sources.claim(
+            found = image_claims.claim(
                 session, ASKED | asked, checksum, flow_uuid=flow_uuid or self.mine, since=since or self.clock(),
                 now=self.clock(),
             )  # fmt: skip
@@ -119,6 +119,20 @@ def test_another_address_checksum_or_format_is_another_image(field, fetched, ask
     assert found.fetch not in ("", fetched)
 
 
+def test_one_server_does_not_take_all_places(field):
+    """Its images come two at a time; those from others go past."""
+    works = [field.begin(field.add_node(f"m{number}")) for number in range(4)]
+    first, second = (field.claim(works[number], address=f"{number}" * 64).fetch for number in range(2))
+    third = {"flow_uuid": works[2], "address": "2" * 64}
+    busy = field.claim(**third).busy
+    assert busy == "2 other images come from mirror.example.com, which is asked for no more at once"
+    assert field.claim(works[0], address="0" * 64).fetch == first, "who has a place keeps it"
+    assert "another deploy fetches" in field.claim(works[2], address="0" * 64).busy
+    assert field.claim(works[3], address="3" * 64, shown="https://other.example.com/x").fetch
+    field.end(works[1])
+    assert field.claim(**third).fetch not in ("", first, second)
+
+
 def test_what_could_not_be_had_fails_those_who_waited_and_is_tried_anew_by_later_ones(field):
     other = field.begin()
     began = field.clock()
@@ -178,7 +192,8 @@ def test_an_image_that_is_active_is_let_be(field, fetched):
 
 def test_a_recovery_of_the_store_leaves_it_to_the_work(field):
     uuid = field.claim().fetch
-    field.mirror.store(field.database, field.clock).recover()
+    store = field.mirror.store(field.database, field.clock)
+    assert image_recovery.recover(store, field.database, vault(), field.clock) == []
     assert field.image(uuid).status == "saving"
 
 
@@ -215,7 +230,7 @@ def test_progress_is_told_in_the_timeline_and_to_those_who_ask(field, monkeypatc
 
     def check():
         with field.database.read() as session:
-            told.append(image_sources.progress(session, field.mine))
+            told.append(image_claims.progress(session, field.mine))
 
     field.bring(field.claim().fetch, check=check)
     assert "% of 0.1 MiB" in told[3]

@@ -103,7 +103,7 @@ def test_who_borrows_a_node_carries_nothing_off(appliance, ironic, client_for, d
     """Nor does an administrator move what one project owns to a node of another."""
     token, project = appliance.project_token(Role.ADMIN)
     things.node(database, "lent", owner="other", lessee=project)
-    mine, own = things.node(database, "mine", owner=project), things.node(database, "own", owner=project)
+    mine, own = (things.node(database, name, owner=project, provision_state="enroll") for name in ("mine", "own"))
     lent = ironic.get("/v1/nodes/lent").get_json()["uuid"]
     thing = ironic.post(f"/v1/{kind}", {"node_uuid": lent, **THINGS[kind]}).get_json()["uuid"]
     move = [{"op": "replace", "path": "/node_uuid", "value": mine}]

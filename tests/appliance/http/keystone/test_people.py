@@ -294,3 +294,10 @@ def test_further_attributes_are_bounded_however_slowly_they_come(cloud):
     assert cloud.call("PATCH", path, {"user": {"a1": "x" * 70_000}})[0] == 400
     assert cloud.call("PATCH", path, {"user": {f"a{n}": None for n in range(60)}})[0] == 200
     assert cloud.call("PATCH", path, {"user": {f"b{n}": n for n in range(60)}})[0] == 200
+
+
+@pytest.mark.parametrize("kind", ["user", "group", "project"])
+@pytest.mark.parametrize("domain", [{}, [], 0, False, ["default"], 5])
+def test_a_domain_that_is_no_id_is_not_taken_for_none(cloud, kind, domain):
+    status, body = cloud.call("POST", f"{kind}s", {kind: {"name": "x", "domain_id": domain}})
+    assert (status, "domain_id" in body["error"]["message"]) == (400, True)
