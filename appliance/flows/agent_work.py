@@ -76,7 +76,8 @@ def watch(turn: Record) -> Next:
         limit_s = (claimed.deadline - claimed.waiting_since).total_seconds() if claimed.waiting_since else 0
         return turn.failed(f"The agent did not finish {doing} within {limit_s:.0f} s.")
     seen = turn.node.agent_seen_at
-    if seen is None or turn.now - seen >= timedelta(seconds=turn.policy.agent_silence_s):
+    times = [at for at in (seen, turn.policy.hearing_since) if at is not None]
+    if not times or turn.now - max(times) >= timedelta(seconds=turn.policy.agent_silence_s):
         when = (
             "it was never heard of" if seen is None else f"last heard of {(turn.now - seen).total_seconds():.0f} s ago"
         )

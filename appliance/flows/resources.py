@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from sqlalchemy.orm import Session
@@ -20,6 +21,7 @@ class FlowPolicy:
     """Limits in seconds, and how many at once over all machines.
 
     agent_silence_s: an agent that sent nothing for so long, in the middle of a command, is lost.
+    hearing_since: when this process began to listen; what an agent said before was heard by nobody.
     automated_clean: how provide and undeploy erase, `metadata` or `shred`; `none`: not at all.
     fake_delays: how long things take on hardware that is not there (appliance.domain.fake_hardware), by kind.
     fetch_image_s: an image that lies elsewhere is here by then, counted over all tries.
@@ -31,6 +33,7 @@ class FlowPolicy:
     agent_boot_s: float = 900.0
     agent_boots: int = 2
     agent_silence_s: float = 120.0
+    hearing_since: datetime | None = None
     power_s: float = 60.0
     power_poll_s: float = 2.0
     inspect_s: float = 300.0

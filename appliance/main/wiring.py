@@ -152,7 +152,8 @@ def _resources(
 
     limits = config.lifecycle
     policy = FlowPolicy(
-        agent_boot_s=limits.agent_boot_s, agent_silence_s=limits.agent_lost_s, power_s=limits.power_change_s,
+        agent_boot_s=limits.agent_boot_s, agent_silence_s=limits.agent_lost_s, hearing_since=clock(),
+        power_s=limits.power_change_s,
         inspect_s=limits.inspect_s, erase_s=limits.clean_s, write_image_s=limits.write_image_s,
         fetch_image_s=limits.fetch_image_s,
         kexec_home_s=limits.kexec_home_s, fake_delays=config.fake.delays,

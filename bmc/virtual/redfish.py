@@ -105,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
     service: State
     over: threading.Event
     protocol_version = "HTTP/1.1"
-    timeout = 20
+    timeout = 120
     wbufsize = 65536  # one packet per answer, not one for the head that then waits to be acknowledged
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  (the name is http.server's)

@@ -22,13 +22,13 @@ def test_what_is_no_date(text):
 
 def test_programs(tmp_path):
     host = Host(tmp_path)
-    assert host.run(["cat"], timeout_s=5, stdin=b"abc") == "abc"
+    assert host.run(["cat"], timeout_s=30, stdin=b"abc") == "abc"
     with pytest.raises(ProgramFailed, match="ended with 3: sorry"):
-        host.run(["sh", "-c", "echo sorry >&2; exit 3"], timeout_s=5)
+        host.run(["sh", "-c", "echo sorry >&2; exit 3"], timeout_s=30)
     with pytest.raises(ProgramFailed, match="ran out of time"):
         host.run(["sleep", "5"], timeout_s=0.05)
     with pytest.raises(ProgramFailed):
-        host.run(["/no/such/program"], timeout_s=5)
+        host.run(["/no/such/program"], timeout_s=30)
 
 
 def test_a_session_is_kept_for_the_next_process_and_for_nobody_else(tmp_path):

@@ -22,7 +22,7 @@ class Rig:
     target: BmcTarget
 
     def ipmitool(self, *words: str, suite: int = 17, password: str = SECRET) -> list[str]:
-        head = ["ipmitool", "-I", "lanplus", "-N", "1", "-R", "2", "-C", str(suite), "-H", self.bmc.address]
+        head = ["ipmitool", "-I", "lanplus", "-N", "5", "-R", "4", "-C", str(suite), "-H", self.bmc.address]
         return [*head, "-p", str(self.bmc.udp_port), "-U", "admin", "-P", password, *words]
 
 

@@ -19,7 +19,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("dist")
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, ROOT],
-        check=True, capture_output=True, timeout=110,
+        check=True, capture_output=True, timeout=250,
     )  # fmt: skip
     return next(out.glob("*.whl"))
 
@@ -28,17 +28,17 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of an environment that holds the wheel and nothing else."""
     home = tmp_path_factory.mktemp("bare")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True, timeout=120)
     python = home / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-index", wheel]
-    subprocess.run(pip, check=True, capture_output=True, timeout=110)
+    subprocess.run(pip, check=True, capture_output=True, timeout=250)
     return python
 
 
 def run(python: Path, code: str, cwd: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     argv = [python, *flags, "-c", code]
-    return subprocess.run(argv, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(argv, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_top_level_names_are_exactly_ours(wheel: Path):

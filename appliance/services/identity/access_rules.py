@@ -16,6 +16,7 @@ MAX_PATH = 225
 
 _MAX_ASKED = 1024
 """No route of ours has a longer path."""
+_NAMED = r"\{[^{}/]*\}"
 
 
 def permits(rules: Iterable[Allowed], *, service: str, method: str, path: str) -> bool:
@@ -39,11 +40,11 @@ class _Rule:
 def _read(path: str) -> _Rule:
     count = rest = segment = 0
     letters: dict[str, int] = {}
-    for part in re.split(r"((?:\*\*)+|\*|\{[^{}/]*\})", path[:MAX_PATH]):
+    for part in re.split(rf"((?:\*\*)+|\*|{_NAMED})", path[:MAX_PATH]):
         if part.startswith("**"):
             rest |= 1 << count
             count += 1
-        elif part == "*" or (part.startswith("{") and part.endswith("}")):
+        elif part == "*" or re.fullmatch(_NAMED, part):
             segment |= 1 << count
             count += 1
         else:

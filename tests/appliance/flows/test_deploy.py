@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from appliance.domain.lifecycle import Verb
@@ -59,6 +61,25 @@ def test_an_agent_that_goes_on_talking_has_the_whole_limit(made: Rig) -> None:
             session.merge(made.node()).agent_seen_at = made.clock()
     assert made.node().failure["reason"] == "The agent did not finish write_image at 43% within 3600 s."
     assert 3600 <= (made.clock() - before).total_seconds() < 3800
+
+
+def test_the_time_in_which_nobody_listened_is_no_silence_of_the_agent(made: Rig) -> None:
+    """An appliance that was away for longer than agents may be silent finds them at work when it is back."""
+    made.world.change(ADDRESS, hangs_in="write_image")
+    made.add_node("available")
+    made.ask(Verb.DEPLOY)
+    engine = made.engine()
+    while made.flow().step != "write_image" or not made.flow().wait_for:
+        made.drive_once(engine)
+    made.clock.advance(1000)
+    made.policy = replace(made.policy, hearing_since=made.clock())
+    engine = made.engine()
+    engine.run_until_idle()
+    assert made.flow().status == "active"
+    back = made.clock()
+    made.drive(engine)
+    assert made.node().failure["reason"].startswith("The agent was lost during write_image")
+    assert (made.clock() - back).total_seconds() >= made.policy.agent_silence_s
 
 
 def test_a_rebuild_after_a_failure_starts_from_a_clean_slate(made: Rig) -> None:

@@ -118,6 +118,8 @@ def test_no_accepted_change_is_lost(served: serving.Appliance) -> None:
                     break
 
     together(served, work)
+    late = {"extra": {}, "version": served.client().get("/v1/nodes/shared")["version"] - 1}
+    assert told.ask(served.client(), "PATCH", "/v1/nodes/shared", late) is None
     _judge(told, served)
     assert set(served.client().get("/v1/nodes/shared")["extra"]) == set(kept)
     assert len(kept) == 4 * CLIENTS

@@ -12,7 +12,7 @@ from appliance.lab import checks, control, ledger, netns, processes, rack, spec
 from appliance.lab.control import Action
 from appliance.lab.errors import LabFailed
 
-pytestmark = [pytest.mark.story, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.story, pytest.mark.timeout(300)]
 LACKS = checks.lacks(machines=2, memory_mib=256)
 if LACKS:
     pytestmark.append(pytest.mark.skip(reason="; ".join(lack.what for lack in LACKS)))

@@ -39,7 +39,7 @@ def answering(tmp_path: Path, answer: bytes) -> Iterator[Client]:
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
-    made = Client(url=f"https://127.0.0.1:{listener.getsockname()[1]}", ca=ca, token="t", timeout_s=5)
+    made = Client(url=f"https://127.0.0.1:{listener.getsockname()[1]}", ca=ca, token="t", timeout_s=30)
     yield made
     made.close()
     thread.join(30)

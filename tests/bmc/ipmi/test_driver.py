@@ -42,6 +42,12 @@ def bmc(one):
     made.close()
 
 
+@pytest.fixture
+def patient(monkeypatch):
+    """Nothing is sent twice because this machine is slow."""
+    monkeypatch.setattr(pyghmi_session, "initialtimeout", 60.0)
+
+
 class TestContract(BmcContract, InterruptContract):
     further = (HasConsole, HasInterrupt)
 
@@ -63,7 +69,7 @@ def test_it_learns_what_the_bmc_says(bmc):
     assert bmc.fru()["Serial Number"] == "SN-0001"
 
 
-def test_the_session_is_kept(one, bmc):
+def test_the_session_is_kept(patient, one, bmc):
     for _ in range(5):
         bmc.power_state()
     assert [command for command in one.bmc.executed if command == (0x06, 0x38)] == [(0x06, 0x38)]
@@ -94,7 +100,7 @@ def test_a_busy_bmc_is_asked_again(one, bmc):
     assert bmc.power_state() is PowerState.ON
 
 
-def test_a_wrong_password_is_told_once_and_never_repeated(one, caplog):
+def test_a_wrong_password_is_told_once_and_never_repeated(patient, one, caplog):
     caplog.set_level(logging.DEBUG)
     wrong = connect(dataclasses.replace(one.target, password="n0t-the-one"))
     for _ in range(3):
@@ -175,10 +181,11 @@ def test_a_restarted_bmc_is_logged_in_to_again(one, bmc):
 
 def test_a_power_cycle_is_never_sent_into_a_second_session(one, bmc):
     bmc.power(PowerAction.ON)
+    before = one.bmc.executed.count((0x06, 0x38))
     one.bmc.set_faults(Faults(hangs=frozenset({CONTROL})))
     with pytest.raises(Unreachable, match="not known"):
         bmc.power(PowerAction.CYCLE, deadline_s=8)
-    assert one.bmc.executed.count((0x06, 0x38)) == 1
+    assert one.bmc.executed.count((0x06, 0x38)) == before
 
 
 def test_loss_does_not_double_a_restart():
@@ -186,7 +193,7 @@ def test_loss_does_not_double_a_restart():
         bmc = connect(lossy.target)
         for _ in range(4):
             before = len(lossy.machine.history)
-            bmc.power(PowerAction.CYCLE, deadline_s=10)
+            bmc.power(PowerAction.CYCLE, deadline_s=30)
             assert lossy.machine.history[before:] == ["off", "on"]
         bmc.close()
 
@@ -285,7 +292,7 @@ def test_a_downgrade_to_no_encryption_is_refused(bmc, monkeypatch):
         bmc.power_state()
 
 
-def test_eight_threads_on_one_bmc_hold_one_conversation():
+def test_eight_threads_on_one_bmc_hold_one_conversation(patient):
     with rig(faults=Faults(delay_s=0.005)) as slow:
         bmc = connect(slow.target)
         faults = []

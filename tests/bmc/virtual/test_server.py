@@ -36,7 +36,7 @@ def tool(one):
             one.ipmitool(*words, suite=suite, password=password),
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
             check=False,
         )
         assert (done.returncode == 0) is ok, done.stdout + done.stderr
@@ -120,9 +120,9 @@ def test_a_new_user_logs_in_and_a_disabled_one_does_not(one, tool):
     tool("user", "test", "4", "16", "wrong", ok=False)
     bob = ["bob" if word == "admin" else word for word in one.ipmitool("-L", "OPERATOR", "power", "status")]
     bob = ["hunter22" if word == SECRET else word for word in bob]
-    assert subprocess.run(bob, capture_output=True, timeout=30, check=False).returncode == 0
+    assert subprocess.run(bob, capture_output=True, timeout=60, check=False).returncode == 0
     tool("user", "disable", "4")
-    assert subprocess.run(bob, capture_output=True, timeout=30, check=False).returncode != 0
+    assert subprocess.run(bob, capture_output=True, timeout=60, check=False).returncode != 0
 
 
 @pytest.mark.parametrize("suite", [0, 1, 15])

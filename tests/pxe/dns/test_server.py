@@ -1,7 +1,6 @@
 """The server on the loopback interface, asked by dig."""
 
 import asyncio
-import os
 import shutil
 import socket
 import subprocess
@@ -13,10 +12,11 @@ import pytest
 from pxe.dns.responder import Responder
 from pxe.dns.server import DnsServer
 from pxe.errors import ListenFault
+from tests.fakes import ports
 from tests.fakes.zone_data import small_zone
 
 HOST = IPv4Address("127.0.77.4")
-PORT = 22000 + os.getpid() % 20000
+PORT = ports.free(1)[0]
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def server():
 
 
 def dig(*words):
-    argv = ["dig", f"@{HOST}", "-p", str(PORT), "+tries=1", "+time=2", *words]
+    argv = ["dig", f"@{HOST}", "-p", str(PORT), "+tries=1", "+time=25", *words]
     return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30).stdout
 
 

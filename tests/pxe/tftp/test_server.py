@@ -1,7 +1,6 @@
 """The server on the loopback interface against tftpy, and a client of a few lines for what tftpy will not do."""
 
 import asyncio
-import os
 import random
 import socket
 import threading
@@ -16,6 +15,7 @@ from pxe.tftp import packet
 from pxe.tftp.files import Tree
 from pxe.tftp.packet import ReadRequest
 from pxe.tftp.server import Caps, TftpServer
+from tests.fakes import ports
 from tests.fakes.pxe_needs import ListJournal
 
 with warnings.catch_warnings():
@@ -30,7 +30,7 @@ class Served:
     """The server in a thread with its own loop."""
 
     def __init__(self, root, caps=None):
-        self.port = 21000 + os.getpid() % 20000
+        self.port = ports.free(1)[0]
         self.journal = ListJournal()
         self.server = TftpServer(
             files=Tree(root), journal=self.journal, mac_of=lambda _: None, port=self.port, caps=caps
@@ -55,7 +55,7 @@ class Served:
     def ask(self, data):
         """One datagram to the port; the first answer and the socket."""
         own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        own.settimeout(2)
+        own.settimeout(30)
         own.sendto(data, (str(HOST), self.port))
         return own
 
@@ -116,7 +116,7 @@ def test_refusals(served, request_, code):
         assert answer[4:] == b"no such file\0"
 
 
-@pytest.mark.parametrize("data", [b"", b"\0", b"\0\3\0\1x", b"\0\4\0\0", b"\0\6x\0", os.urandom(40)])
+@pytest.mark.parametrize("data", [b"", b"\0", b"\0\3\0\1x", b"\0\4\0\0", b"\0\6x\0", b"\xaf" * 40])
 def test_other_packets_get_no_answer(served, data):
     with served.ask(data) as own:
         own.settimeout(0.1)
@@ -127,11 +127,13 @@ def test_other_packets_get_no_answer(served, data):
 def test_stranger_is_told_off_and_the_transfer_goes_on(served):
     with served.ask(rrq("file")) as own, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         first, server = own.recvfrom(2000)
-        stranger.settimeout(2)
+        stranger.settimeout(30)
         stranger.sendto(packet.ack(1), server)
         assert stranger.recv(100)[:4] == b"\0\5\0\5"
         own.sendto(packet.ack(1), server)
-        assert own.recv(2000)[:4] == b"\0\3\0\2"
+        while (then := own.recv(2000)[:4]) == b"\0\3\0\1":
+            pass  # sent again to a slow machine
+        assert then == b"\0\3\0\2"
         own.sendto(packet.error(packet.ErrorCode.UNDEFINED, "enough"), server)
         served.idle()
     assert first[4:] == CONTENT[:512]

@@ -19,7 +19,7 @@ from appliance.main.cli import main
 from tests.fakes.fake_api import FakeApi, serving
 
 ROOT = Path(__file__).parents[4]
-LIMIT_S = 30
+LIMIT_S = 100
 
 
 @dataclass(frozen=True, slots=True)

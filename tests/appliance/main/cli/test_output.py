@@ -128,7 +128,7 @@ def test_a_reader_that_goes_away_is_no_crash(api: FakeApi, environment: dict[str
         api.add_node(f"n{number}")
     done = subprocess.run(
         ["sh", "-c", f"{sys.executable} -m appliance node list | head -n 1"], capture_output=True, text=True,
-        env=environment, cwd=environment["PYTHONPATH"], check=False, timeout=30,
+        env=environment, cwd=environment["PYTHONPATH"], check=False, timeout=120,
     )  # fmt: skip
     assert done.stdout == "NAME\tSTATE\tPOWER\tDOING\tADDRESS\tRACK\n"
     assert done.stderr == ""

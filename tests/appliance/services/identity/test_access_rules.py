@@ -4,7 +4,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from appliance.services.identity.access_rules import permits
@@ -44,13 +44,14 @@ def test_any_path_gives_an_answer(path: str, asked: str):
     assert permits(rule(path), service="baremetal", method="GET", path=asked) in (True, False)
 
 
+@example("{/}a", "a")
+@example("{/}", "ab")
 @given(st.text("ab/*{}", max_size=8), st.text("ab/", max_size=8))
 def test_it_means_what_the_expression_means(path: str, asked: str):
     meaning = {"**": ".*", "*": "[^/]+"}
-    parts = re.split(r"(\*\*|\*|\{[^{}/]*\})", path)
-    pattern = "".join(
-        meaning.get(part, "[^/]+" if part.startswith("{") and "}" in part else re.escape(part)) for part in parts
-    )
+    named = r"\{[^{}/]*\}"
+    parts = re.split(rf"(\*\*|\*|{named})", path)
+    pattern = "".join(meaning.get(part, "[^/]+" if re.fullmatch(named, part) else re.escape(part)) for part in parts)
     assert permits(rule(path), service="baremetal", method="GET", path=asked) is bool(re.fullmatch(pattern, asked))
 
 
