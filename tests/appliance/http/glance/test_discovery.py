@@ -75,6 +75,12 @@ def test_refusals_in_the_form_that_the_caller_takes(blue, accept, kind, begins):
     assert answer.headers["X-Openstack-Request-Id"].startswith("req-")
 
 
+def test_a_quoted_word_is_quoted_as_the_client_shows_it(blue):
+    """The clients take the tags away and show the rest as it stands."""
+    answer = blue("POST", "/v2/images", json={"os_hash_algo": "md5"}, headers={"Accept": "*/*"})
+    assert "Attribute 'os_hash_algo' is read-only." in answer.text
+
+
 @pytest.mark.parametrize(("method", "path", "status"), [
     ("GET", "/v3", 404), ("GET", "/v2/images/", 404), ("GET", "/v2//images", 404), ("POST", "/v2", 405),
     ("GET", "/v2/metadefs", 404), ("GET", "/v2/cache", 404), ("DELETE", "/v2/images", 405),
