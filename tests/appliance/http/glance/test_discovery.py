@@ -2,6 +2,7 @@
 
 import pytest
 
+from appliance.models.image import ImageTask
 from tests.appliance.http.glance.conftest import AUDITOR, Client
 
 
@@ -45,6 +46,24 @@ def test_what_lies_in_one_store_stays_there(blue, red):
     assert blue("DELETE", f"/v2/stores/local/{uuid}").status_code == 403
     assert blue("DELETE", f"/v2/stores/ceph/{uuid}").status_code == 404
     assert red("DELETE", f"/v2/stores/local/{uuid}").status_code == 404
+
+
+@pytest.mark.parametrize(("key", "order"), [("created_at", "bac"), ("type", "bac"), ("id", "abc"), ("status", "cba")])
+def test_tasks_are_sorted_and_paged(app, appliance, key, order):
+    times = {"created_at": appliance.clock(), "updated_at": appliance.clock()}
+    with appliance.database.write() as session:
+        for letter, status in (("b", "processing"), ("a", "success"), ("c", "failure")):
+            row = ImageTask(uuid=letter, status=status, image_uuid="x", request_id="r", asked={}, **times)
+            session.add(row)
+            session.flush()
+    eve = Client(app, AUDITOR)
+    for way in (1, -1):
+        line = f"/v2/tasks?sort_key={key}&sort_dir={'asc' if way == 1 else 'desc'}&limit=1"
+        found, marker = "", ""
+        while one := eve("GET", line + marker).json["tasks"]:
+            found += one[0]["id"]
+            marker = f"&marker={one[0]['id']}"
+        assert found == order[::way]
 
 
 def test_tasks_are_for_those_who_see_all(app, blue):
