@@ -158,8 +158,8 @@ def _narrowed_further(query: Select[Any], wanted: Filter) -> Select[Any]:
         query = query.where(_NODE.c.description.icontains(wanted.description_contains, autoescape=True))
     if wanted.parent is not None:
         other = _NODE.alias()
-        known = select(other.c.uuid).where(or_(other.c.uuid == wanted.parent.lower(), other.c.name == wanted.parent))
-        query = query.where(_NODE.c.parent_uuid.in_(known))
+        parents = select(other.c.uuid).where(or_(other.c.uuid == wanted.parent.lower(), other.c.name == wanted.parent))
+        query = query.where(_NODE.c.parent_uuid.in_(parents))
     elif not wanted.has_children:
         query = query.where(_NODE.c.parent_uuid.is_(None))
     if wanted.conductor is not None:
