@@ -83,7 +83,6 @@ def backfill(session: Session, wish: Mapping[str, Any], *, node: Node, actor: st
     """An allocation for a node that is deployed already. node: locked. Raises Invalid or Conflict."""
     if node.instance_uuid is not None and wish.get("uuid") is None:
         wish = {**wish, "uuid": node.instance_uuid}
-    _refuse_taken(session, wish, but_not=0)
     row = Allocation(created_at=now, **{**wish, "resource_class": wish.get("resource_class") or node.resource_class})
     row.uuid, row.traits = row.uuid or new_uuid(), row.traits or []
     row.candidate_nodes = _uuids(session, row.candidate_nodes or [], None)
@@ -93,6 +92,7 @@ def backfill(session: Session, wish: Mapping[str, Any], *, node: Node, actor: st
     if holder is not None or node.instance_uuid not in (None, row.uuid):
         whose = holder.uuid if holder is not None else node.instance_uuid
         raise Conflict(f"Node {node.uuid} is associated with instance {whose}.")
+    _refuse_taken(session, wish, but_not=0)  # last: an allocation of this very node has its instance's UUID
     session.add(row)
     _join(session, row, node, actor=actor, now=now)
     keep(session, f"An allocation with name {row.name} already exists.")

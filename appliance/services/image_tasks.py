@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import literal, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from appliance.domain.access import Actor
@@ -64,22 +64,29 @@ def fetch(session: Session, actor: Actor, uuid: str) -> ImageTask:
     return row
 
 
+SORTS = {"created_at": ImageTask.id, "type": ImageTask.id, "id": ImageTask.uuid, "status": ImageTask.status}
+"""There is one type of task."""
+
+
 def search(
     session: Session, actor: Actor, *, status: str | None, owner: str | None, is_descending: bool, marker: str | None,
-    limit: int,
+    limit: int, sort: str = "created_at",
 ) -> Sequence[ImageTask]:  # fmt: skip
-    """In the order in which they began."""
+    """In the order of one of SORTS; of equals, and usually, in that in which they began."""
     _demand(actor)
-    query = select(ImageTask).order_by(ImageTask.id.desc() if is_descending else ImageTask.id)
+    column = SORTS[sort]
+    keys = (column, ImageTask.id)
+    query = select(ImageTask).order_by(*(key.desc() if is_descending else key for key in keys))
     if status is not None:
         query = query.where(ImageTask.status == status)
     if owner is not None:
         query = query.where(ImageTask.owner == owner)
     if marker is not None:
-        last = session.scalar(select(ImageTask.id).where(ImageTask.uuid == marker.lower()[:36]))
+        last = session.execute(select(*keys).where(ImageTask.uuid == marker.lower()[:36])).first()
         if last is None:
             raise Invalid(f"no task {marker[:64]!r}; a marker is the id of a task")
-        query = query.where(ImageTask.id < last if is_descending else ImageTask.id > last)
+        here, there = tuple_(*keys), tuple_(*(literal(value) for value in last))
+        query = query.where(here < there if is_descending else here > there)
     return list(session.scalars(query.limit(limit)))
 
 

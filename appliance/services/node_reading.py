@@ -105,7 +105,7 @@ class Filter:
     conductor_group: str | None = None
     instance_uuid: str | None = None
     instance_name: str | None = None
-    parent_uuid: str | None = None
+    parent: str | None = None  # name or UUID
     maintenance: bool | None = None
     is_retired: bool | None = None
     is_associated: bool | None = None
@@ -122,7 +122,7 @@ class Filter:
 
 _EQUAL = (
     "provision_state", "driver", "resource_class", "fault", "owner", "lessee", "conductor_group", "instance_uuid",
-    "instance_name", "parent_uuid", "maintenance", "is_retired",
+    "instance_name", "maintenance", "is_retired",
 )  # fmt: skip
 assert set(_EQUAL) <= {one.name for one in fields(Filter)}
 
@@ -156,7 +156,11 @@ def _narrowed_further(query: Select[Any], wanted: Filter) -> Select[Any]:
         query = query.where(_NODE.c.chassis_id == known)
     if wanted.description_contains is not None:
         query = query.where(_NODE.c.description.icontains(wanted.description_contains, autoescape=True))
-    if not wanted.has_children and wanted.parent_uuid is None:
+    if wanted.parent is not None:
+        other = _NODE.alias()
+        parents = select(other.c.uuid).where(or_(other.c.uuid == wanted.parent.lower(), other.c.name == wanted.parent))
+        query = query.where(_NODE.c.parent_uuid.in_(parents))
+    elif not wanted.has_children:
         query = query.where(_NODE.c.parent_uuid.is_(None))
     if wanted.conductor is not None:
         of_host = _WORKER.c.host == wanted.conductor

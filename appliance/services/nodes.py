@@ -287,7 +287,7 @@ def delete(session: Session, node: Node, *, actor: str, now: datetime) -> None:
         verb = next((verb for verb in (Verb.UNDEPLOY, Verb.MANAGE, Verb.ABORT) if verb in verbs), "show")
         raise Conflict(
             f"{node.label} is {node.provision_state}; it cannot be deleted now",
-            why="a machine with an instance or with work in progress is not forgotten",
+            why="a machine with an instance or with work in progress is forgotten only while it is in maintenance",
             next_step=f"rackwright node {verb} {node.label}",
         )
     event.record(

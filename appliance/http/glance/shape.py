@@ -35,5 +35,5 @@ def _body(line: str, sentence: str, title: str) -> tuple[bytes, str]:
         return orjson.dumps({"message": sentence, "code": line, "title": title}), best
     if best == "text/html" or not request.headers.get("Accept"):  # the SDK sends it empty, and reads HTML
         page = f"<html>\n <head>\n  <title>{line}</title>\n </head>\n <body>\n  <h1>{line}</h1>\n"
-        return f"{page}  {html.escape(sentence)}<br /><br />\n\n\n </body>\n</html>".encode(), "text/html"
+        return f"{page}  {html.escape(sentence, quote=False)}<br /><br />\n\n\n </body>\n</html>".encode(), "text/html"
     return f"{line}\n\n{sentence}\n\n   ".encode(), "text/plain"

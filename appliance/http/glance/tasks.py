@@ -18,15 +18,16 @@ def listing(context: Context) -> Response:
     status, kind = request.args.get("status"), request.args.get("type", "api_image_import")
     if status is not None and status not in _STATES:
         raise Invalid(f"Invalid status value: {status[:60]}")
-    if request.args.get("sort_key", "created_at") != "created_at":
-        raise Invalid("Invalid sort key. It must be one of the following: created_at.")
+    sort = request.args.get("sort_key", "created_at")
+    if sort not in image_tasks.SORTS:
+        raise Invalid(f"Invalid sort key. It must be one of the following: {', '.join(image_tasks.SORTS)}.")
     way = request.args.get("sort_dir", "desc")
     if way not in ("asc", "desc"):
         raise Invalid(f"Invalid sort direction: {way[:60]}")
     limit = query.limit(request.args)
     with context.database.read() as session:
         rows = image_tasks.search(
-            session, g.actor, status=status, owner=request.args.get("owner"), is_descending=way == "desc",
+            session, g.actor, status=status, owner=request.args.get("owner"), is_descending=way == "desc", sort=sort,
             marker=request.args.get("marker"), limit=limit if kind == "api_image_import" else 0,
         )  # fmt: skip
         found = [present.task_stub(row) for row in rows]

@@ -33,6 +33,22 @@ _REDFISH: Mapping[str, str] = {
 }
 """What is said in other words of Redfish, or is its alone."""
 
+RAID_LEVELS = ("JBOD", "0", "1", "2", "5", "6", "1+0", "5+0", "6+0")
+
+LOGICAL_DISK: Mapping[str, str] = {
+    "size_gb": "Size in GiB, a whole number, or MAX for all that is left. Required.",
+    "raid_level": f"One of {', '.join(RAID_LEVELS)}. Required.",
+    "volume_name": "Name of the volume. Optional.",
+    "is_root_volume": "Whether it is the root volume. Optional.",
+    "share_physical_disks": "Whether its disks may hold other logical disks, too. Optional.",
+    "disk_type": "Kind of the disks: hdd or ssd. Optional.",
+    "interface_type": "Interface of the disks: sata, scsi or sas. Optional.",
+    "number_of_physical_disks": "How many disks it takes. Optional.",
+    "controller": "The RAID controller. Optional.",
+    "physical_disks": "The disks that it takes. Optional.",
+}
+"""What a wish for a logical disk may hold."""
+
 
 def routes() -> list[Route]:
     return [
@@ -127,8 +143,11 @@ def _properties(call: Call, name: str) -> Response:
 def _raid(call: Call, name: str) -> Response:
     call.demand(policy.SYSTEM_READER, "baremetal:driver:get_raid_logical_disk_properties")
     call.require(_RAID_SINCE)
+    ours = _ours(name)
+    if hardware.ways(ours)["raid"] != ("no-raid",):
+        return reply(dict(LOGICAL_DISK))
     raise NotFound(
-        f"Driver {hardware.to_wire(_ours(name))} does not support get_raid_logical_disk_properties "
+        f"Driver {hardware.to_wire(ours)} does not support get_raid_logical_disk_properties "
         "(disabled or not implemented)."
     )
 

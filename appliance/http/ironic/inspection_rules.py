@@ -27,6 +27,9 @@ def _phase(name: str, value: Any) -> str:
 
 
 def _priority(name: str, value: Any) -> int:
+    """A number, or its digits: the stock command sends what was typed."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 9:
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and value < 0:
         raise BadRequest("Priority cannot be negative for user-defined rules.")
     if isinstance(value, int) and value > _HIGHEST:
@@ -55,7 +58,7 @@ KIND = Kind(
         "phase": Attribute(read=_phase),
         "priority": Attribute(read=_priority),
         "scope": Attribute(read=readers.text(255)),
-        "sensitive": Attribute(read=readers.strict_flag),
+        "sensitive": Attribute(read=readers.flag(otherwise=False)),
     },
     sortable={
         "uuid": InspectionRule.uuid, "description": InspectionRule.description, "phase": InspectionRule.phase,

@@ -18,10 +18,15 @@ def link(name: str, value: Any) -> dict[str, str]:
     """A link, its switch_id canonical: a MAC address or an OpenFlow datapath id; None is an empty one."""
     if value is None:
         return {}
-    if not isinstance(value, dict) or not all(isinstance(one, str) and len(one) <= 255 for one in value.values()):
-        raise BadRequest(f"Schema error for {name}: an object of texts of at most 255 characters")
+    if not isinstance(value, dict):
+        raise BadRequest(f"Schema error for {name}: it is an object of texts")
     if unknown := sorted(str(key)[:64] for key in set(value) - _KEYS):
         raise BadRequest(f"Schema error for {name}: Additional properties are not allowed ('{unknown[0]}')")
+    for key, one in value.items():
+        if not isinstance(one, str) or len(one) > 255:  # a client makes a number of port_id=7
+            raise BadRequest(
+                f"Schema error for {name}: {key} is a text of at most 255 characters; 7 is written '\"7\"'"
+            )
     if value.get("network_type", "managed") not in ("managed", "unmanaged"):
         raise BadRequest(f"Schema error for {name}: network_type is 'managed' or 'unmanaged'")
     if value and not _is_whole(set(value), value.get("network_type") == "unmanaged"):

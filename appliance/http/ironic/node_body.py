@@ -130,7 +130,7 @@ def name(value: Any, minor: int) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or not is_name(value, minor) or is_uuid(value):
-        raise BadRequest(f"Cannot create node with invalid name '{str(value)[:255]}'")
+        raise BadRequest(f"Cannot create or rename a node with invalid name '{str(value)[:255]}'")
     if value in RESERVED_NAMES:
         raise BadRequest(
             f'The word "{value}" is reserved and can not be used as a node name. '

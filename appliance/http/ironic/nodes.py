@@ -137,7 +137,7 @@ def _filter(call: Call) -> Filter:
         values["driver"] = hardware.to_ours(arguments["driver"]) or ""
     values["conductor"] = arguments.get("conductor", "")[:255] or None
     values["usual_conductor"] = HOST
-    values["parent_uuid"] = arguments.get("parent_node")
+    values["parent"] = arguments.get("parent_node")
     values["has_children"] = bool(pages.boolean(arguments, "include_children"))
     return Filter(**values, visible_to=policy.project_of(call.actor))
 

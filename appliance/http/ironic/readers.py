@@ -111,13 +111,6 @@ def flag(*, otherwise: bool) -> Reader:
     return read
 
 
-def strict_flag(name: str, value: Any) -> bool:
-    """A boolean and no word for one; None is False."""
-    if value is None or isinstance(value, bool):
-        return bool(value)
-    raise BadRequest(f"Schema error for {name}: {_shown(value)} is not of type 'boolean'")
-
-
 def mapping(name: str, value: Any) -> dict[str, Any]:
     """An object of at most MAX_OBJECT bytes; None is an empty one."""
     if value is None:

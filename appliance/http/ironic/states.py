@@ -8,6 +8,7 @@ from appliance.domain.errors import Conflict, NotFound
 from appliance.domain.lifecycle import TRANSIENT, State
 from appliance.http.ironic import hardware, management, node_access, node_body, node_fields, pages, policy
 from appliance.http.ironic.call import Call, Route
+from appliance.http.ironic.drivers import LOGICAL_DISK, RAID_LEVELS
 from appliance.http.ironic.errors import BadRequest
 from appliance.http.ironic.node_access import find, find_to_change
 from appliance.http.json_body import nothing, read_object
@@ -32,9 +33,6 @@ _POWER = {
 }
 _SOFT = frozenset({"soft rebooting", "soft power off"})
 _LONGEST_TIMEOUT_S = 3600
-_RAID_LEVELS = ("JBOD", "0", "1", "2", "5", "6", "1+0", "5+0", "6+0")
-_OF_DISK = frozenset({"size_gb", "raid_level", "volume_name", "is_root_volume", "share_physical_disks", "disk_type",
-                      "interface_type", "number_of_physical_disks", "controller", "physical_disks"})  # fmt: skip
 
 
 def routes() -> list[Route]:
@@ -126,7 +124,7 @@ def _raid(call: Call, ident: str) -> Response:
         if set(wish) - {"logical_disks"} or not isinstance(disks, list) or not all(map(_is_disk, disks)):
             raise BadRequest(
                 "RAID config validation error: it has logical_disks, each with size_gb (a whole number or MAX) and "
-                f"raid_level (one of {', '.join(_RAID_LEVELS)})"
+                f"raid_level (one of {', '.join(RAID_LEVELS)})"
             )
         if "logical_disks" in wish and not disks:
             raise BadRequest("RAID config validation error: logical_disks should be non-empty")
@@ -135,17 +133,17 @@ def _raid(call: Call, ident: str) -> Response:
 
 
 def _is_disk(disk: Any) -> bool:
-    if not isinstance(disk, dict) or not {"size_gb", "raid_level"} <= set(disk) <= _OF_DISK:
+    if not isinstance(disk, dict) or not {"size_gb", "raid_level"} <= set(disk) <= set(LOGICAL_DISK):
         return False
     size = disk["size_gb"]
     fits = size == "MAX" or (isinstance(size, int) and not isinstance(size, bool) and size >= 0)
-    return fits and disk["raid_level"] in _RAID_LEVELS
+    return fits and disk["raid_level"] in RAID_LEVELS
 
 
 def _console(call: Call, ident: str) -> Response:
     with call.context.database.read() as session:
         node = find(session, call, ident, policy.OWNER_MEMBER, "baremetal:node:get_console")
-    raise hardware.unsupported(node.driver, "get_console")
+    raise hardware.unsupported(node.driver, "console")
 
 
 def _set_console(call: Call, ident: str) -> Response:
@@ -154,7 +152,7 @@ def _set_console(call: Call, ident: str) -> Response:
         node = find(session, call, ident, policy.OWNER_MEMBER, "baremetal:node:set_console_state")
     if node_body.boolean("enabled", body.get("enabled")) is None:
         raise BadRequest("Missing mandatory parameter: enabled")
-    raise hardware.unsupported(node.driver, "start_console")
+    raise hardware.unsupported(node.driver, "console")
 
 
 def _boot_mode(call: Call, ident: str) -> Response:

@@ -36,6 +36,8 @@ def _write(ask: Ask) -> None:
 
 
 def _given(body: dict[str, Any], *, is_new: bool) -> dict[str, Any]:
+    if not is_new and body.get("name", "") is None:  # the stock command's word for a name that stays
+        body = {key: value for key, value in body.items() if key != "name"}
     given = Given(body)
     given.name(255, required=is_new)
     given.text("description")

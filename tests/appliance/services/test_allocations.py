@@ -156,7 +156,7 @@ def backfill(database, **wish):
 def test_a_deployed_node_is_given_an_allocation_afterwards(database):
     nodes(database, "n1", provision_state="active", instance_uuid="1be26c0b-03f2-4d2e-ae87-c02d7f33c123")
     assert backfill(database, name="a") == "1be26c0b-03f2-4d2e-ae87-c02d7f33c123"
-    with pytest.raises(Conflict):
+    with pytest.raises(Conflict, match="is associated with instance 1be26c0b"):
         backfill(database)
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from appliance.models.image import ImageTask
 from tests.appliance.http.glance.conftest import AUDITOR, Client
 
 
@@ -47,6 +48,24 @@ def test_what_lies_in_one_store_stays_there(blue, red):
     assert red("DELETE", f"/v2/stores/local/{uuid}").status_code == 404
 
 
+@pytest.mark.parametrize(("key", "order"), [("created_at", "bac"), ("type", "bac"), ("id", "abc"), ("status", "cba")])
+def test_tasks_are_sorted_and_paged(app, appliance, key, order):
+    times = {"created_at": appliance.clock(), "updated_at": appliance.clock()}
+    with appliance.database.write() as session:
+        for letter, status in (("b", "processing"), ("a", "success"), ("c", "failure")):
+            row = ImageTask(uuid=letter, status=status, image_uuid="x", request_id="r", asked={}, **times)
+            session.add(row)
+            session.flush()
+    eve = Client(app, AUDITOR)
+    for way in (1, -1):
+        line = f"/v2/tasks?sort_key={key}&sort_dir={'asc' if way == 1 else 'desc'}&limit=1"
+        found, marker = "", ""
+        while one := eve("GET", line + marker).json["tasks"]:
+            found += one[0]["id"]
+            marker = f"&marker={one[0]['id']}"
+        assert found == order[::way]
+
+
 def test_tasks_are_for_those_who_see_all(app, blue):
     assert blue("GET", "/v2/tasks").status_code == 403
     eve = Client(app, AUDITOR)
@@ -73,6 +92,12 @@ def test_refusals_in_the_form_that_the_caller_takes(blue, accept, kind, begins):
     assert answer.text.startswith(begins)
     assert kind != "text/html" or "&lt;none&gt;" in answer.text
     assert answer.headers["X-Openstack-Request-Id"].startswith("req-")
+
+
+def test_a_quoted_word_is_quoted_as_the_client_shows_it(blue):
+    """The clients take the tags away and show the rest as it stands."""
+    answer = blue("POST", "/v2/images", json={"os_hash_algo": "md5"}, headers={"Accept": "*/*"})
+    assert "Attribute 'os_hash_algo' is read-only." in answer.text
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [

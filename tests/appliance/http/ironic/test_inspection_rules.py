@@ -41,14 +41,21 @@ def test_a_sensitive_rule_is_not_shown(ironic):
         ({"actions": []}, "at least one"), ({"actions": None}, "actions"),
         ({"conditions": [{"op": "x"}]}, "Unsupported"),
         ({"actions": [{"op": "run", "args": {}}]}, "Unsupported action"), ({"phase": "early"}, "Invalid phase"),
-        ({"priority": -1}, "negative"), ({"priority": 10000}, "9999"), ({"priority": "1"}, "whole number"),
-        ({"sensitive": "no"}, "boolean"), ({"uuid": "x"}, "UUID"), ({"description": "d" * 256}, "longer"),
+        ({"priority": -1}, "negative"), ({"priority": 10000}, "9999"), ({"priority": "10000"}, "9999"),
+        ({"priority": "high"}, "whole number"),
+        ({"sensitive": "x"}, "true, false"),
+        ({"uuid": "x"}, "UUID"), ({"description": "d" * 256}, "longer"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_a_rule_is_refused(ironic, changes, said):
     answer = ironic.post("/v1/inspection_rules", {**RULE, **changes})
     assert answer.status_code == 400
     assert said in fault(answer)["faultstring"]
+
+
+def test_priority_and_sensitivity_as_the_stock_command_sends_them(ironic):
+    made = ironic.post("/v1/inspection_rules", {**RULE, "priority": "7", "sensitive": "true"}).get_json()
+    assert (made["priority"], made["sensitive"], made["actions"]) == (7, True, None)
 
 
 def test_rules_are_the_systems_and_come_with_96(appliance, ironic, client_for):

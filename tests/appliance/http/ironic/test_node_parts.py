@@ -232,8 +232,8 @@ def test_raid_is_wished_of_pretended_hardware_alone(ironic, node, real):
 @pytest.mark.parametrize(
     ("request_", "words_"),
     [
-        (("GET", "states/console", None), "get_console"),
-        (("PUT", "states/console", {"enabled": True}), "start_console"),
+        (("GET", "states/console", None), "console"),
+        (("PUT", "states/console", {"enabled": True}), "console"),
         (("PUT", "states/secure_boot", {"target": True}), "set_secure_boot_state"),
         (("GET", "management/indicators", None), "get_supported_indicators"),
         (("GET", "management/indicators/led@chassis", None), "get_indicator_state"),

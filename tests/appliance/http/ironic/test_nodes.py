@@ -240,8 +240,15 @@ def test_what_a_list_holds(ironic, query, expected):
     make(ironic, name="e", parent_node="d")
     answer = ironic.get(f"/v1/nodes?{query}")
     assert "".join(node["name"] for node in answer.get_json()["nodes"]) == expected
-    by_parent = ironic.get(f"/v1/nodes?parent_node={parent['uuid']}").get_json()["nodes"]
-    assert [node["name"] for node in by_parent] == ["e"]
+    for ident, children in (
+        (parent["uuid"], ["e"]),
+        (parent["uuid"].upper(), ["e"]),
+        ("d", ["e"]),
+        ("a", []),
+        ("x", []),
+    ):
+        by_parent = ironic.get(f"/v1/nodes?parent_node={ident}").get_json()["nodes"]
+        assert [node["name"] for node in by_parent] == children
 
 
 @pytest.mark.parametrize(
@@ -454,6 +461,7 @@ def test_another_driver_needs_its_own_ways(ironic):
 
 def test_a_node_with_an_instance_is_not_deleted_unless_in_maintenance(ironic):
     make(ironic, name="n1", instance_uuid="123e4567-e89b-42d3-a456-426614174001")
-    assert ironic.delete("/v1/nodes/n1").status_code == 409
+    refused = ironic.delete("/v1/nodes/n1")
+    assert refused.status_code == 409
     ironic.patch("/v1/nodes/n1", [{"op": "replace", "path": "/maintenance", "value": True}])
     assert ironic.delete("/v1/nodes/n1").status_code == 204

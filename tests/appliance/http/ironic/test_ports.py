@@ -88,6 +88,8 @@ def test_a_node_is_named_by_its_name_since_94(ironic, node):
         ({"node_uuid": "NODE", "address": OTHER, "local_link_connection": {"switch_id": "x", "port_id": "y"}}, 400,
          "switch_id"),
         ({"node_uuid": "NODE", "address": OTHER, "local_link_connection": {"port_id": "y"}}, 400, "required"),
+        ({"node_uuid": "NODE", "address": OTHER, "local_link_connection": {"port_id": 7}}, 400, "port_id is a text"),
+        ({"node_uuid": "NODE", "address": OTHER, "local_link_connection": {"colour": 7}}, 400, "'colour'"),
         ({"node_uuid": "NODE", "address": OTHER, "is_smartnic": True}, 400, "Smart NIC"),
         ({"node_uuid": "NODE", "address": OTHER, "physical_network": ""}, 400, "non-empty"),
         ({"node_uuid": "NODE", "address": OTHER, "name": "a b"}, 400, "invalid"),

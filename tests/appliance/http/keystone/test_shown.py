@@ -25,6 +25,8 @@ def test_a_project_is_shown_what_was_chosen_for_it(cloud):
     assert kinds(cloud, token) == {("identity", "public"), ("baremetal", "public"), ("image", "public")}
     filters = {"interface": "public", "service_id": services["image"]}
     assert cloud.call("PATCH", path, {"endpoint_group": {"filters": filters}})[0] == 200
+    status, told = cloud.call("PATCH", path, {"endpoint_group": {"name": None, "description": "x"}})
+    assert (status, told["endpoint_group"]["name"], told["endpoint_group"]["description"]) == (200, "public", "x")
     assert kinds(cloud, token) == {("image", "public")}
     (endpoint,) = cloud.call("GET", f"{path}/endpoints")[1]["endpoints"]
     assert [one["name"] for one in cloud.call("GET", f"{path}/projects")[1]["projects"]] == ["lab"]
