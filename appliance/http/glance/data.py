@@ -17,6 +17,7 @@ from appliance.domain.image_imports import Import
 from appliance.domain.images import HAS_BYTES, Status, may_change
 from appliance.http.context import Context
 from appliance.http.glance.discovery import IMPORT_METHODS
+from appliance.http.glance.downloads import Downloads
 from appliance.http.glance.images import read_object
 from appliance.http.glance.present import STORE
 from appliance.http.json_body import nothing
@@ -198,14 +199,14 @@ def _shown(body: Mapping[str, Any]) -> dict[str, Any]:
     return {"method": method}
 
 
-def download(context: Context, uuid: str) -> Response:
+def download(context: Context, downloads: Downloads, uuid: str) -> Response:
     with context.database.read() as session:
         row = image_catalog.downloadable(session, g.actor, uuid)
     if row.status not in HAS_BYTES:
         return nothing()
     _refuse_ranges()
     try:
-        file = context.images.original(row.uuid).open("rb")
+        file = downloads.begin(context.images.original(row.uuid), g.actor.project_id or g.actor.user_uuid)
     except FileNotFoundError:
         return nothing()
     response = Response(FileWrapper(file, CHUNK), mimetype="application/octet-stream", direct_passthrough=True)
@@ -217,6 +218,8 @@ def download(context: Context, uuid: str) -> Response:
     except RequestedRangeNotSatisfiable:
         file.close()
         raise
+    if request.method == "HEAD" or response.status_code == 304:
+        file.close()
     return response
 
 

@@ -23,6 +23,7 @@ from appliance.http.glance import (
     shape,
     tasks,
 )
+from appliance.http.glance.downloads import Downloads
 
 View = Callable[..., Response]
 _IMAGE = "/v2/images/<uuid>"
@@ -50,7 +51,6 @@ _ROUTES: Sequence[tuple[str, str, View]] = (
     ("POST", f"{_IMAGE}/actions/deactivate", images.deactivate),
     ("POST", f"{_IMAGE}/actions/reactivate", images.reactivate),
     ("PUT", f"{_IMAGE}/file", data.upload),
-    ("GET", f"{_IMAGE}/file", data.download),
     ("PUT", f"{_IMAGE}/stage", data.stage),
     ("POST", f"{_IMAGE}/import", data.import_),
     ("GET", f"{_IMAGE}/tasks", tasks.of_image),
@@ -102,6 +102,7 @@ def install(app: Flask, context: Context) -> None:
             )
     known = authenticated(context)
     bound: list[tuple[str, str, View]] = [(method, rule, partial(view, context)) for method, rule, view in _ROUTES]
+    bound.append(("GET", f"{_IMAGE}/file", partial(data.download, context, Downloads(context.config.api.threads))))
     for method, rule, view in (*_PLAIN, *bound):
         app.add_url_rule(f"/image{rule}", f"glance {method} {rule}", _numbered(known(_named(view))), methods=[method])
 

@@ -55,6 +55,28 @@ def test_ranges(blue, asked, status, start, end):
         assert got.headers["Content-Range"] == f"bytes {start}-{end - 1}/{len(DATA)}"
 
 
+def test_slow_readers_leave_workers_to_others(blue, red):
+    """A place is given back by whoever read to the end, hung up, or asked for nothing but the head."""
+    uuid = blue.active(DATA, visibility="community")
+    path = f"/image/v2/images/{uuid}/file"
+    slow = [blue.open(path) for _ in range(16)]
+    assert {answer.status_code for answer in slow} == {200}
+    refused = blue("GET", f"/v2/images/{uuid}/file")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
+    assert "16 downloads of this project go on already" in refused.text
+    assert red("GET", f"/v2/images/{uuid}/file").data == DATA
+    slow.pop().close()
+    for _ in range(3):
+        assert blue("HEAD", f"/v2/images/{uuid}/file").status_code == 200
+        assert blue("GET", f"/v2/images/{uuid}/file", headers={"Range": "bytes=0-4"}).data == DATA[:5]
+        assert blue("GET", f"/v2/images/{uuid}/file", headers={"Range": "bytes=9-5"}).status_code == 416
+        assert (
+            blue("GET", f"/v2/images/{uuid}/file", headers={"If-None-Match": f'"{SUMS["sha512"]}"'}).status_code == 304
+        )
+    for answer in slow:
+        answer.close()
+
+
 def test_a_file_that_is_known_already_is_not_sent_again(blue):
     uuid = blue.active(DATA)
     first = blue("GET", f"/v2/images/{uuid}/file")
