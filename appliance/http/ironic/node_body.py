@@ -119,18 +119,24 @@ CREATABLE = (PATCHABLE - {"protected", "protected_reason"}) | {"uuid", "boot_mod
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """What the node had before: of it depends what a mask stands for. secrets: as services.node_rules.unseal gives."""
+    """What the node had before: of it depends what a mask stands for. secrets: as services.node_rules.unseal gives.
 
+    uuid: of the node; empty for one that is being made.
+    """
+
+    uuid: str = ""
     driver: str = ""
     has_bmc_secret: bool = False
     secrets: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"driver": {}, "wishes": {}})
 
 
-def name(value: Any, minor: int) -> str | None:
+def name(value: Any, minor: int, *, of: str) -> str | None:
+    """of: the UUID of the node that is renamed; empty for a new one."""
     if value is None:
         return None
     if not isinstance(value, str) or not is_name(value, minor) or is_uuid(value):
-        raise BadRequest(f"Cannot create or rename a node with invalid name '{str(value)[:255]}'")
+        what = f"Node {of}: Cannot change name to" if of else "Cannot create node with"
+        raise BadRequest(f"{what} invalid name '{str(value)[:255]}'")
     if value in RESERVED_NAMES:
         raise BadRequest(
             f'The word "{value}" is reserved and can not be used as a node name. '
@@ -159,7 +165,7 @@ def parse(body: Mapping[str, Any], minor: int, stored: Stored) -> tuple[NewNode,
     )
     secrets = {"driver": secrets, "wishes": hidden}
     wish = NewNode(
-        name=name(body.get("name"), minor), driver=driver, bmc=access, driver_options=options,
+        name=name(body.get("name"), minor, of=stored.uuid), driver=driver, bmc=access, driver_options=options,
         boot_mode=boot_mode("boot_mode", body.get("boot_mode")),
         details=Details(
             **details, wishes=wishes, interfaces=chosen, uuid=uuid("uuid", body.get("uuid")), secrets=secrets

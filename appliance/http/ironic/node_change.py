@@ -99,7 +99,7 @@ def apply(session: Session, call: Call, node: Node, operations: list[Operation],
     if "driver" in changed and reset:
         _reset(before, after)
     changed = {name for name in before if after.get(name) != before[name]}
-    stored = Stored(driver=node.driver, has_bmc_secret=node.bmc_secret is not None, secrets=secrets)
+    stored = Stored(uuid=node.uuid, driver=node.driver, has_bmc_secret=node.bmc_secret is not None, secrets=secrets)
     wish, _all = node_body.parse({**after, "uuid": node.uuid}, call.minor, stored)
     if "driver_info" in changed and policy.project_of(call.actor) is not None:
         driver_info.refuse_near(wish.bmc.address)

@@ -56,7 +56,9 @@ def test_what_is_asked_for_is_found(database, rack, wanted, found):
 
 
 def test_children_of_a_node_are_listed_though_children_are_left_out(database, rack):
-    assert names(database, Filter(parent_uuid=rack["a"], has_children=False)) == "d"
+    for parent in (rack["a"], rack["a"].upper(), "a"):
+        assert names(database, Filter(parent=parent, has_children=False)) == "d"
+    assert names(database, Filter(parent="nobody")) == ""
 
 
 @pytest.mark.parametrize("sort", [None, "name", "owner", "shard", "instance_uuid"])

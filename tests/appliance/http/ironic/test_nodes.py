@@ -123,6 +123,17 @@ def test_a_stored_password_does_not_follow_the_bmc_to_another_address(ironic):
     assert ironic.patch("/v1/nodes/m1", both).status_code == 200
 
 
+@pytest.mark.parametrize("name", ["", "a b", "a/b", 5, [], "123e4567-e89b-42d3-a456-426614174000"])
+def test_a_name_that_cannot_be_is_named(ironic, name):
+    """In the field's words, which differ for a node that there is."""
+    node = ironic.post("/v1/nodes", {"driver": "fake-hardware", "name": "n1"}).get_json()["uuid"]
+    made = ironic.post("/v1/nodes", {"driver": "fake-hardware", "name": name})
+    renamed = ironic.patch("/v1/nodes/n1", [{"op": "replace", "path": "/name", "value": name}])
+    assert (made.status_code, renamed.status_code) == (400, 400)
+    assert f"Cannot create node with invalid name '{name}'" in made.text
+    assert f"Node {node}: Cannot change name to invalid name '{name}'" in renamed.text
+
+
 @pytest.mark.parametrize(
     "body",
     [
