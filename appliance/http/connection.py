@@ -101,22 +101,25 @@ class Connection:
         return head
 
     def next_head(self, within_s: float) -> Head | None:
-        """The head of a small request that follows at once; None otherwise: the door then sees to whatever comes.
+        """The head of a small request that follows at once, body and all; None otherwise: the door sees to the rest.
 
         What was read stays in the buffer. The socket does not block afterwards.
         """
+        ends = time.monotonic() + within_s
+        poll = select.poll()
         try:
             self.socket.settimeout(0)
-            if not self.has_pending():
-                poll = select.poll()
-                poll.register(self.socket, select.POLLIN)
-                if not poll.poll(1000 * within_s):
+            poll.register(self.socket, select.POLLIN)
+            while (found := self.request()) is None:
+                is_here = isinstance(self.socket, ssl.SSLSocket) and self.socket.pending() > 0
+                if not is_here and not poll.poll(max(0.0, 1000 * (ends - time.monotonic()))):
                     return None
-            if not self.buffer:
-                self.buffer += self.socket.recv(READ_BYTES)
+                data = self.socket.recv(READ_BYTES)
+                if not data:
+                    return None
+                self.buffer += data
         except (OSError, ValueError):  # nothing to read after all, or lost: the door finds out which
             return None
-        found = self.request()
         return found if isinstance(found, Head) and found.is_small else None
 
     def readline(self, size: int = MAX_HEAD_BYTES) -> bytes:

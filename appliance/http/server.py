@@ -25,6 +25,7 @@ from appliance.http.connection import ChunkedBody, Connection, SizedBody
 from appliance.http.door import HEAD_DEADLINE_S, ContextFor, Door, Limits, refusal_bytes
 from appliance.http.head import MAX_HEAD_BYTES, Head, Refusal
 from appliance.http.listen import listen_tcp, listen_unix
+from appliance.http.turn import Turn
 from appliance.http.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ WRITE_TIMEOUT_S = 30.0
 NEXT_WITHIN_S = 0.003
 """How long a worker stays with a connection that it has answered. A busy client asks again within a millisecond; to
 hand its connection to the door and back costs more than its TLS does (Decision 155)."""
+
+_READS = frozenset({"GET", "HEAD"})
 
 BodyLimit = Callable[[str, str], int]
 
@@ -124,12 +127,14 @@ class Server:
         threads: int,
         body_limit: BodyLimit,
         limits: Limits,
+        turn: Turn | None = None,
     ) -> None:
         self.wsgi_app = app
         self.ssl_adapter = context_for
         self._name = name
         self._body_limit = body_limit
         self._workers = Workers(name, least=min(4, threads), most=threads)
+        self._turn = turn
         self._large = threading.BoundedSemaphore(max(1, threads - threads // 4))
         self._busy: dict[Connection, None] = {}
         self._is_stopping = False
@@ -192,7 +197,7 @@ class Server:
 
     def _answer_all(self, connection: Connection, head: Head) -> bool:
         """One request, and those that follow at once while nobody else wants this thread. False: close it."""
-        while self._answer(connection, head):
+        while self._answer_in_turn(connection, head):
             if self._is_stopping or self._workers.is_wanted():
                 return True
             following = connection.next_head(NEXT_WITHIN_S)
@@ -202,6 +207,12 @@ class Server:
             connection.socket.settimeout(HEAD_DEADLINE_S)
             head = following
         return False
+
+    def _answer_in_turn(self, connection: Connection, head: Head) -> bool:
+        if self._turn is None or head.method not in _READS:
+            return self._answer(connection, head)
+        with self._turn.taken():
+            return self._answer(connection, head)
 
     def _answer(self, connection: Connection, head: Head) -> bool:
         request = _Request(self, connection)
@@ -223,7 +234,10 @@ class Server:
 
 
 class TlsServer(Server):
-    """HTTPS, TLS 1.2 or above. context_for: the context for the local address that a peer came to."""
+    """HTTPS, TLS 1.2 or above. context_for: the context for the local address that a peer came to.
+
+    turn: where reads are answered one at a time; not where they wait by purpose, as those of agents do.
+    """
 
     def __init__(
         self,
@@ -235,13 +249,16 @@ class TlsServer(Server):
         threads: int = 64,
         body_limit: BodyLimit = small_bodies,
         limits: Limits | None = None,
+        turn: Turn | None = None,
     ) -> None:
         listener = listen_tcp(listen)
         host, port = listener.getsockname()[:2]
         self.address = Endpoint(host, port)
         self.bind_addr = (host, port)
         limits = limits or Limits(connections=2048 + threads)
-        super().__init__(app, listener, context_for, name=name, threads=threads, body_limit=body_limit, limits=limits)
+        super().__init__(
+            app, listener, context_for, name=name, threads=threads, body_limit=body_limit, limits=limits, turn=turn
+        )
 
 
 class UnixServer(Server):

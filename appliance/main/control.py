@@ -16,6 +16,7 @@ from appliance.domain.values import endpoint
 from appliance.http import app
 from appliance.http.native import nodes as native_nodes
 from appliance.http.server import BODY_BYTES, Server, TlsServer, UnixServer
+from appliance.http.turn import Turn
 from appliance.main import wiring
 from appliance.services import certificate_names, image_recovery, image_store, tls
 from webui import console
@@ -75,7 +76,7 @@ def _doors(control: wiring.Control, listen: str | None) -> list[Server]:
     return [
         TlsServer(
             _operators(control), operator_listen, operators.context_for, name="api",
-            threads=config.api.threads, body_limit=_operator_limit,
+            threads=config.api.threads, body_limit=_operator_limit, turn=Turn(),
         ),
         TlsServer(
             app.agent_app(control.context), config.agent.listen, agents.context_for, name="agents",

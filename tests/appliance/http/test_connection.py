@@ -186,6 +186,18 @@ def test_a_request_that_follows_at_once_is_found(pair, before: bytes):
     assert bytes(connection.buffer) == HEAD
 
 
+def test_a_body_that_comes_just_after_its_head_is_waited_for(pair):
+    """As many clients send it: two segments."""
+    connection, peer = pair
+    head = b"POST /v1 HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n"
+    peer.sendall(head)
+    assert connection.next_head(0.0) is None, "it may never come: the door's affair"
+    threading.Timer(0.05, peer.sendall, (b"body",)).start()
+    found = connection.next_head(30.0)
+    assert found is not None
+    assert (found.method, bytes(connection.buffer)) == ("POST", head + b"body")
+
+
 @pytest.mark.parametrize("sent", [b"", HEAD[:-1], b"GET  / HTTP/1.1\r\n\r\n"])
 def test_what_is_no_whole_sound_head_stays_for_the_door(pair, sent: bytes):
     connection, peer = pair
