@@ -5,7 +5,6 @@ any other would send the next request, with its token, to wherever a stranger li
 """
 
 import ipaddress
-import re
 import time
 from functools import lru_cache
 
@@ -14,7 +13,6 @@ from flask import g, request
 from appliance.config import Config
 from appliance.services import certificate_names
 
-_PORT = re.compile("[1-9][0-9]{0,4}")
 _KNOWN_MOST = 100
 _KNOWN_LONGEST = 270
 
