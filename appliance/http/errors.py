@@ -128,10 +128,11 @@ def _may_know(error: errors.RackwrightError) -> bool:
 
 
 def _bmc(error: BmcError) -> Response:
-    if isinstance(error, Unsupported):  # the wish is at fault and not the BMC: 501 would be a fault of the server
+    """Never a 5xx: those are the appliance's own trouble, and what guards it would take it for sick (Decision 250)."""
+    if isinstance(error, Unsupported):  # the wish is at fault and not the BMC
         status, why, nxt = 400, "", "ask a node whose driver and BMC can"
     else:
-        status, why = 502, "the BMC did not do what it was asked"
+        status, why = 424, "the BMC did not do what it was asked"
         nxt = "try again" if error.retryable else "check the BMC's address, user name and password"
     return _say(
         Refusal(status=status, code=f"bmc-{error.kind}", message=str(error), why=why, next_step=nxt, cause=error)

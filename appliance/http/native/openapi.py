@@ -88,7 +88,7 @@ _SUBNET = wish(
 _IMAGE = wish("name", name=TEXT, url=MAYBE_TEXT, sha256=MAYBE_TEXT, properties={"type": ["object", "null"]})
 _LOGIN = wish("username", "password", username=TEXT, password={"type": "string", "writeOnly": True})
 _LOGGED_IN = shown(token=TEXT, expires_at=TIME, must_change=BOOLEAN, username=TEXT, role=TEXT)
-_BMC_ERRORS = (502,)
+_BMC_ERRORS = (424,)
 _PASSWORDS = wish("old", "new", old={"type": "string", "writeOnly": True}, new={"type": "string", "writeOnly": True})
 
 
@@ -195,7 +195,7 @@ _ALWAYS = {
     404: "There is no such thing.", 405: "Not this method.", 409: "Its state, or somebody, forbids this now.",
     413: "Larger than is taken.", 503: "Busy; try again.", 507: "The appliance's disk is full.",
 }  # fmt: skip
-_SOMETIMES = {411: "The length is needed.", 502: "The BMC failed."}
+_SOMETIMES = {411: "The length is needed.", 424: "The BMC did not do what it was asked."}
 
 
 def document() -> dict[str, Any]:

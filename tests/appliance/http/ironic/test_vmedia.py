@@ -87,7 +87,7 @@ def test_kinds_that_there_are_not_are_not_detached(wired):
 def test_a_bmc_that_refuses_says_why(wired):
     wired.rigs["redfish"].bmc.weather.status = 503
     answer = wired.api.post("/v1/nodes/redfish/vmedia", ISO)
-    assert answer.status_code == 502
+    assert answer.status_code == 424
     assert "The BMC answered 503" in fault(answer)["faultstring"]
 
 
