@@ -1,12 +1,32 @@
 """One page of a list, in the order of one column and then of age: after a marker, whatever changes meanwhile.
 
-What has no value in the column comes first when the order ascends and last when it descends, on both databases.
+What has no value in the column comes first when the order ascends and last when it descends, on both databases. A page
+ends early where its rows would grow too large together: a thousand things of a mebibyte each are no answer.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache, reduce
+from itertools import accumulate
+from operator import add
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, or_
+from sqlalchemy import JSON, ColumnElement, Select, Table, Text, and_, cast, func, or_, select
+from sqlalchemy.orm import Session
+
+LARGEST = 8 << 20
+"""Characters of JSON in a page; a thousand usual nodes have a third of it."""
+FEW = 4
+"""So many rows are a page however large they are, for one of them is bounded where it is written."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part(Generic[T]):
+    """What a page shows. is_full: there may be more behind it."""
+
+    rows: Sequence[T]
+    is_full: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,3 +70,26 @@ def _beyond(
     if descending:
         return or_(column < after.value, same, column.is_(None))
     return or_(column > after.value, same)
+
+
+@cache
+def weight(table: Table) -> ColumnElement[int] | None:
+    """Characters in the JSON of a row; None for a table that has no JSON."""
+    lengths = [func.coalesce(func.length(cast(one, Text)), 0) for one in table.c if isinstance(one.type, JSON)]
+    return reduce(add, lengths) if lengths else None
+
+
+def fitting(session: Session, query: Select[Any], weighed: ColumnElement[int] | None, limit: int) -> int:
+    """How many of its rows a page may have: `limit`, or fewer if they would be too large together.
+
+    query: as `page` makes it. weighed: what is large in a row (`weight`); None when nothing of it is asked for.
+    """
+    if weighed is None or limit <= FEW:
+        return limit
+    weights = query.with_only_columns(weighed.label("weight"))
+    if (session.scalar(select(func.sum(weights.subquery().c.weight))) or 0) <= LARGEST:
+        return limit
+    for count, together in enumerate(accumulate(session.scalars(weights))):
+        if together > LARGEST and count >= FEW:
+            return count
+    return limit

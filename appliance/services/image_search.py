@@ -12,6 +12,7 @@ from appliance.domain.access import Actor
 from appliance.domain.errors import Forbidden, Invalid
 from appliance.domain.images import Visibility
 from appliance.models.image import Image, ImageMember, ImageTag
+from appliance.models.paging import Part, fitting, weight
 
 COMPARE: Mapping[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     "eq": lambda column, value: column == value,
@@ -51,7 +52,7 @@ class Query:
     limit: int = 25
 
 
-def search(session: Session, actor: Actor, query: Query) -> Sequence[Image]:
+def search(session: Session, actor: Actor, query: Query) -> Part[Image]:
     if not rules.may_list(actor):
         raise Forbidden("You are not authorized to complete get_images action.")
     conditions = [_visible(actor, query.member_status), _of_visibility(actor, query.visibility)]
@@ -61,8 +62,10 @@ def search(session: Session, actor: Actor, query: Query) -> Sequence[Image]:
     order = _order(query.sort)
     if query.marker is not None:
         conditions.append(_after(_marked(session, actor, query.marker), order))
-    statement = select(Image).where(*conditions).limit(query.limit)
-    return list(session.scalars(statement.order_by(*(_place(name, down=down) for name, down in order))))
+    statement = select(Image).where(*conditions).order_by(*(_place(name, down=down) for name, down in order))
+    limit = fitting(session, statement.limit(query.limit), weight(Image.__table__), query.limit)
+    found = list(session.scalars(statement.limit(limit)))
+    return Part(rows=found, is_full=len(found) == limit)
 
 
 def usage(session: Session, actor: Actor) -> Mapping[str, int]:

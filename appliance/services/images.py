@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from appliance.domain import names
 from appliance.domain.access import Actor
@@ -16,7 +16,9 @@ from appliance.models import event
 from appliance.models.columns import new_uuid
 from appliance.models.image import Image, RetiredImage
 from appliance.models.node import Inventory, Node
+from appliance.models.paging import Part
 from appliance.services import image_catalog, image_tasks
+from appliance.services.paging import Window, page
 
 _IMPORT = "import a raw disk with a partition table, or a qcow2 of one"
 _OURS = re.compile(r"(?:glance://|https?://[^/]{1,255}/(?:image/)?v[12]/images/)([0-9a-f-]{36})(?:/file)?\Z")
@@ -91,8 +93,14 @@ def plain_ref(ref: str) -> str:
     return found[1] if found else ref.removeprefix("glance://")
 
 
-def listing(session: Session) -> Sequence[Image]:
-    return list(session.scalars(select(Image).order_by(Image.id).limit(1000)))
+def listing(session: Session, window: Window) -> Part[Image]:
+    """The oldest first. Raises NotFound for a marker that is no image's."""
+    return page(session, select(Image), Image, window)
+
+
+def named(session: Session) -> Sequence[Image]:
+    """All that a page of ours shows of images, which are not their properties."""
+    return list(session.scalars(select(Image).options(defer(Image.properties)).order_by(Image.id).limit(1000)))
 
 
 def refuse_undeployable(row: Image) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from appliance.domain.errors import Ambiguous, Conflict, Invalid, NotFound
 from appliance.domain.lifecycle import DELETABLE, State, Verb, verbs_from
-from appliance.models import event, flow
+from appliance.models import event, flow, paging
 from appliance.models.database import take_turns
 from appliance.models.node import Inventory, Node, Port, Sighting, lock
 from appliance.services import node_enrolment, node_rules
@@ -167,9 +167,10 @@ class Filter:
     marker: str | None = None
 
 
-def listing(session: Session, wanted: Filter) -> list[Node]:
+def listing(session: Session, wanted: Filter) -> paging.Part[Node]:
     """A page of nodes in the order of their enrolment."""
-    query = select(Node).order_by(Node.id).limit(max(1, min(wanted.limit, PAGE_MAX)))
+    limit = max(1, min(wanted.limit, PAGE_MAX))
+    query = select(Node).order_by(Node.id).limit(limit)
     for column, value in (
         (Node.provision_state, wanted.state), (Node.driver, wanted.driver), (Node.rack, wanted.rack),
         (Node.name, wanted.name), (Node.maintenance, wanted.maintenance),
@@ -183,7 +184,9 @@ def listing(session: Session, wanted: Filter) -> list[Node]:
         if after is None:
             raise NotFound(f"no node {wanted.marker[:64]!r} to continue after")
         query = query.where(Node.id > after)
-    return list(session.scalars(query))
+    limit = paging.fitting(session, query, paging.weight(Node.__table__), limit)
+    rows = list(session.scalars(query.limit(limit)))
+    return paging.Part(rows=rows, is_full=len(rows) == limit)
 
 
 def counts(session: Session) -> dict[str, int]:

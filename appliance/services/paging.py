@@ -1,6 +1,5 @@
 """A part of a list, in an order, after a marker. The same for everything that is listed by UUID."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -10,6 +9,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from appliance.domain.errors import NotFound
 from appliance.models import paging
+from appliance.models.paging import Part
 
 MOST = 1000
 Row = TypeVar("Row", bound=Any)
@@ -25,21 +25,26 @@ class Window:
     descending: bool = False
 
 
-def page(session: Session, query: Select[Row], model: type[Row], window: Window) -> list[Row]:
+def page(session: Session, query: Select[Row], model: type[Row], window: Window) -> Part[Row]:
     """The things of `query` that the window shows. Raises NotFound for a marker that is not among them."""
-    return list(session.scalars(_windowed(session, query, query, model, window)).unique())
+    chosen, limit = _windowed(session, query, query, model, window)
+    found = list(session.scalars(chosen).unique())
+    return Part(rows=found, is_full=len(found) == limit)
 
 
 def rows(
     session: Session, among: Select[Any], query: Select[Any], model: type[Any], window: Window
-) -> Sequence[PlainRow[Any]]:
+) -> Part[PlainRow[Any]]:
     """As `page`, of the columns that `query` names. among: the same query as `page` takes it, for the marker."""
-    return session.execute(_windowed(session, among, query, model, window)).all()
+    chosen, limit = _windowed(session, among, query, model, window)
+    found = session.execute(chosen).all()
+    return Part(rows=found, is_full=len(found) == limit)
 
 
 def _windowed(
     session: Session, among: Select[Any], query: Select[Any], model: type[Any], window: Window
-) -> Select[Any]:
+) -> tuple[Select[Any], int]:
+    """The query for the page, and how many rows it may have."""
     after = None
     if window.marker is not None:
         last = session.scalars(among.where(model.uuid == window.marker)).unique().first()
@@ -48,4 +53,6 @@ def _windowed(
         after = paging.After(value=None if window.key is None else getattr(last, window.key.key), id=last.id)
     limit = max(1, min(window.limit, MOST))
     column = None if window.key is None else window.key.expression
-    return paging.page(query, column, model.id.expression, after=after, descending=window.descending, limit=limit)
+    whole = paging.page(query, column, model.id.expression, after=after, descending=window.descending, limit=limit)
+    limit = paging.fitting(session, whole, paging.weight(model.__table__), limit)
+    return whole.limit(limit), limit

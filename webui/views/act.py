@@ -132,7 +132,7 @@ def _form(site: Site, ref: str, name: str, problem: RackwrightError | None) -> s
     with site.database.read() as session:
         node = nodes.fetch(session, ref)
         row = session.get(Inventory, node.id)
-        usable = [image for image in images.listing(session) if image.status == "active" and image.stream is not None]
+        usable = [image for image in images.named(session) if image.status == "active" and image.stream is not None]
     disks = row.report.get("disks", []) if row else []
     return render_template(
         "act.html", node=node, name=name, deed=DEEDS[name], disks=disks, images=usable, problem=problem,

@@ -20,7 +20,7 @@ ENDED_SHOWN = 50
 
 def images_page(site: Site) -> str:
     with site.database.read() as session:
-        found = list(images.listing(session))
+        found = list(images.named(session))
         held = session.scalars(select(Node.instance).where(Node.instance.is_not(None)))
         used: dict[str, int] = {}
         for instance in held:

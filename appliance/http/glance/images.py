@@ -36,9 +36,10 @@ def read_object() -> dict[str, Any]:
 def listing(context: Context) -> Response:
     asked = query.parse(request.args)
     with context.database.read() as session:
-        found = [_shown(context, row) for row in image_search.search(session, g.actor, asked)]
+        part = image_search.search(session, g.actor, asked)
+        found = [_shown(context, row) for row in part.rows]
     body = {"images": found, "first": query.link("/v2/images", request.args), "schema": "/v2/schemas/images"}
-    if found and len(found) == asked.limit:
+    if found and part.is_full:
         body["next"] = query.link("/v2/images", request.args, found[-1]["id"])
     return reply(body)
 

@@ -51,10 +51,10 @@ def _list(call: Call) -> Response:
     if page.descending:
         items.reverse()
     items = _after(items, page.marker)[: page.limit]
-    last = items[-1]["hostname"] if items else None
+    after = items[-1]["hostname"] if len(items) == page.limit else None
     chosen = [{name: item[name] for name in names} for item in items]
     url = f"{call.v1}/conductors"
-    return reply(pages.collection("conductors", chosen, page, url=url, arguments=call.arguments, last=last))
+    return reply(pages.collection("conductors", chosen, page, url=url, arguments=call.arguments, after=after))
 
 
 def _after(items: list[Body], marker: str | None) -> list[Body]:

@@ -54,9 +54,9 @@ def _history(call: Call, ident: str) -> Response:
         query = paging.page(query, None, Event.id.expression, after=after, descending=page.descending, limit=page.limit)
         found = list(session.scalars(query))
     items = [_shown(call, node, row, detail=bool(page.detail)) for row in found]
-    last = items[-1]["uuid"] if items else None
+    follows = items[-1]["uuid"] if len(items) == page.limit else None
     url = f"{call.v1}/nodes/{ident}/history"
-    return reply(pages.collection("history", items, page, url=url, arguments=call.arguments, last=last))
+    return reply(pages.collection("history", items, page, url=url, arguments=call.arguments, after=follows))
 
 
 def _number(uuid: str) -> int:

@@ -101,15 +101,15 @@ def _page(call: Call, page: pages.Page, shape: Shape, path: str, wanted: Filter 
     with call.context.database.read() as session:
         if wanted.chassis_uuid is not None:
             chassis.fetch(session, wanted.chassis_uuid)
-        rows = node_reading.listing(
+        part = node_reading.listing(
             session, shape.statement, wanted, sort=_sort(page.sort_key), descending=page.descending, limit=page.limit,
-            marker=page.marker,
+            marker=page.marker, is_large=shape.is_large,
         )  # fmt: skip
     root = call.root
-    items = [shape.render(row, root, project=project) for row in rows]
-    last = rows[-1].uuid if rows and wanted.instance_uuid is None else None
+    items = [shape.render(row, root, project=project) for row in part.rows]
+    after = part.rows[-1].uuid if part.is_full and wanted.instance_uuid is None else None
     return call.show(
-        pages.collection("nodes", items, page, url=f"{call.v1}/{path}", arguments=call.arguments, last=last)
+        pages.collection("nodes", items, page, url=f"{call.v1}/{path}", arguments=call.arguments, after=after)
     )
 
 

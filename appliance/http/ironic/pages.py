@@ -91,11 +91,11 @@ def nothing_but(arguments: Mapping[str, Any], known: frozenset[str]) -> None:
 
 
 def collection(
-    name: str, items: list[dict[str, Any]], page: Page, *, url: str, arguments: Mapping[str, str], last: str | None
+    name: str, items: list[dict[str, Any]], page: Page, *, url: str, arguments: Mapping[str, str], after: str | None
 ) -> dict[str, Any]:
-    """The body of a page. url: of the list; last: UUID of the last item. A full page names the next one."""
+    """The body of a page. url: of the list; after: UUID of the item before the next page; None: there is none."""
     body: dict[str, Any] = {name: items}
-    if last is not None and len(items) == page.limit:
+    if after is not None:
         kept = {key: value for key, value in arguments.items() if key not in ("limit", "marker")}
-        body["next"] = f"{url}?{urlencode({**kept, 'limit': page.limit, 'marker': last}, safe=',')}"
+        body["next"] = f"{url}?{urlencode({**kept, 'limit': page.limit, 'marker': after}, safe=',')}"
     return body

@@ -32,21 +32,21 @@ def listing(
     if key is not None and page.sort_key in kind.attributes:
         versions.require(call.minor, kind.attributes[page.sort_key].since)
     window = paging.Window(limit=page.limit, marker=page.marker, key=key, descending=page.descending)
-    items, last = _items(session, call, kind, query, names=names, window=window)
+    items, after = _items(session, call, kind, query, names=names, window=window)
     url = f"{call.v1}/{path or kind.path}"
-    return call.show(pages.collection(kind.key, items, page, url=url, arguments=call.arguments, last=last))
+    return call.show(pages.collection(kind.key, items, page, url=url, arguments=call.arguments, after=after))
 
 
 def _items(
     session: Session, call: Call, kind: Kind, query: Select[Any], *, names: Sequence[str], window: paging.Window
 ) -> tuple[list[Body], str | None]:
-    """What the page shows, and the UUID of the last of it."""
+    """What the page shows, and the UUID after which the next one begins, if there may be one."""
     shape = kind.row_shape(names)
     if shape is None:
         found = paging.page(session, query, kind.model, window)
-        return [kind.show(call, row, names) for row in found], found[-1].uuid if found else None
-    rows = paging.rows(session, query, shape.of(query, kind.model.uuid), kind.model, window)
-    return [shape.render(row, call.root) for row in rows], rows[-1][-1] if rows else None
+        return [kind.show(call, row, names) for row in found.rows], found.rows[-1].uuid if found.is_full else None
+    part = paging.rows(session, query, shape.of(query, kind.model.uuid), kind.model, window)
+    return [shape.render(row, call.root) for row in part.rows], part.rows[-1][-1] if part.is_full else None
 
 
 def one(call: Call, kind: Kind, row: Any, status: int = 200) -> Response:

@@ -12,12 +12,13 @@ from appliance.domain.image_imports import Import
 from appliance.domain.images import COMING
 from appliance.http.auth import allowed
 from appliance.http.context import Context
-from appliance.http.json_body import nothing, only, read_object, reply
+from appliance.http.json_body import nothing, number, only, read_object, reply
 from appliance.http.native import present
 from appliance.models.columns import new_uuid
 from appliance.models.image import Image
 from appliance.services import images
 from appliance.services.image_fetches import Address
+from appliance.services.paging import MOST, Window
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z")
 
@@ -45,8 +46,11 @@ def _sha256(value: Any) -> str | None:
 
 
 def _list(context: Context) -> Response:
+    window = Window(limit=number("limit", default=MOST, lowest=1, highest=MOST), marker=request.args.get("marker"))
     with context.database.read() as session:
-        return reply({"items": [_shown(context, row) for row in images.listing(session)], "next": None})
+        found = images.listing(session, window)
+        items = [_shown(context, row) for row in found.rows]
+    return reply({"items": items, "next": items[-1]["uuid"] if found.is_full else None})
 
 
 def _create(context: Context) -> Response:

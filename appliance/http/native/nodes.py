@@ -77,8 +77,8 @@ def _list(context: Context) -> Response:
     limit = number("limit", default=100, lowest=1, highest=nodes.PAGE_MAX)
     with context.database.read() as session:
         found = nodes.listing(session, nodes.Filter(**texts, limit=limit, maintenance=_flag("maintenance")))
-        items = present.nodes(session, found)
-    return reply({"items": items, "next": items[-1]["uuid"] if len(items) == limit else None})
+        items = present.nodes(session, found.rows)
+    return reply({"items": items, "next": items[-1]["uuid"] if found.is_full else None})
 
 
 def _create(context: Context) -> Response:

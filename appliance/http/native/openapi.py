@@ -170,7 +170,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _one("GET", "/v1/nodes/{ref}/console", "Its serial console, from now on.", permission=OPERATE,
          query=(("seconds", _number(1, 86400)),), answer={"type": "string", "format": "binary"},
          answer_type="application/octet-stream", errors=_BMC_ERRORS),
-    _one("GET", "/v1/images", "Images.", answer=page(ref("Image"))),
+    _one("GET", "/v1/images", "Images, a page at a time.", query=(_LIMIT, ("marker", TEXT)), answer=page(ref("Image"))),
     _one("POST", "/v1/images", "An image, fetched from `url` or waiting for its bytes.", permission=CONFIGURE,
          body=_IMAGE, status=201, answer=ref("Image")),
     _one("GET", "/v1/images/{ref}", "One image.", answer=ref("Image")),

@@ -43,7 +43,7 @@ def test_an_image_that_is_being_written_stays(database, state):
     with database.write() as session:
         nodes.fetch(session, "n1").provision_state = "active"
         images.delete(session, images.fetch(session, "debian-12"), actor="ann", now=NOW)
-        assert images.listing(session) == []
+        assert images.named(session) == []
 
 
 def test_of_two_images_of_one_name_one_must_be_named_by_its_uuid(database):

@@ -22,7 +22,7 @@ def names(database, wanted=Filter(), *, sort=None, descending=False, limit=100, 
         found = node_reading.listing(
             session, base, wanted, sort=sort, descending=descending, limit=limit, marker=marker
         )
-        return "".join(row.name for row in found)
+        return "".join(row.name for row in found.rows)
 
 
 @pytest.fixture

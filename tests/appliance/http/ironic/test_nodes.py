@@ -286,13 +286,17 @@ def test_pages_follow_one_another_whatever_the_order(ironic, query):
     assert [node["name"] for node in whole] == seen
 
 
-def test_a_list_costs_one_query_however_many_there_are(appliance, ironic):
+def test_a_list_costs_two_queries_however_many_there_are(appliance, ironic):
+    """One for how large they are, and one for them; of what is never large, that one alone."""
     for number in range(5):
         make(ironic, name=f"n{number}")
     ironic.get("/v1/nodes/detail")
     statements = []
     listen(appliance.database.engine, "before_cursor_execute", lambda *said: statements.append(said[2]))
     assert len(ironic.get("/v1/nodes/detail").get_json()["nodes"]) == 5
+    assert len([text for text in statements if text.startswith("SELECT")]) == 2
+    statements.clear()
+    assert len(ironic.get("/v1/nodes").get_json()["nodes"]) == 5
     assert len([text for text in statements if text.startswith("SELECT")]) == 1
 
 

@@ -59,6 +59,6 @@ def test_a_marker_is_a_uuid_where_things_have_one():
 def test_a_full_page_names_the_next_one_with_all_that_was_asked():
     asked = {"limit": "1", "fields": "uuid,name", "marker": OLD, "owner": "a&b"}
     page = pages.parse(asked, MAXIMUM, sortable=SORTABLE)
-    body = pages.collection("nodes", [{}], page, url="https://h/v1/nodes", arguments=asked, last="u1")
+    body = pages.collection("nodes", [{}], page, url="https://h/v1/nodes", arguments=asked, after="u1")
     assert body["next"] == "https://h/v1/nodes?fields=uuid,name&owner=a%26b&limit=1&marker=u1"
-    assert "next" not in pages.collection("nodes", [], page, url="https://h", arguments=asked, last=None)
+    assert "next" not in pages.collection("nodes", [], page, url="https://h", arguments=asked, after=None)
