@@ -234,6 +234,7 @@ def change(
     node_rules.seal(node, vault, wish.details.secrets)
     if "macs" in given:
         kept = {port.mac: port for port in node.ports}
+        _refuse_strange(node, kept.keys() - set(wish.macs))
         node.ports = [kept.get(mac) or Port(mac=mac, created_at=now) for mac in dict.fromkeys(wish.macs)]
     node.updated_at = now
     event.record(
@@ -246,6 +247,20 @@ def change(
     )
     _flush(session)
     return node
+
+
+def is_in_use(node: Node) -> bool:
+    """Its machine carries an instance, which is known by the machine's MAC addresses."""
+    return (node.provision_state == State.ACTIVE or bool(node.instance_uuid)) and not node.maintenance
+
+
+def _refuse_strange(node: Node, gone: set[str]) -> None:
+    if gone and is_in_use(node):
+        raise Conflict(
+            f"{node.label} cannot lose the MAC address {min(gone)} now",
+            why="it carries an instance, whose machine is known by its MAC addresses",
+            next_step=f"rackwright node maintenance on {node.label}",
+        )
 
 
 def _merged(node: Node, wish: BmcAccess) -> BmcAccess:

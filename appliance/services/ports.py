@@ -97,12 +97,11 @@ def change(session: Session, port: Port, changes: dict[str, Any], *, node: Node,
 
 
 def _refuse_in_use(port: Port, node: Node) -> None:
-    """The machine of an instance is known by its MAC addresses."""
-    if (node.provision_state == State.ACTIVE or node.instance_uuid) and not node.maintenance:
+    if nodes.is_in_use(node):
         raise Conflict(
             f"Cannot update hardware address for port {port.uuid} as node {node.uuid} is active or has instance UUID "
             "assigned",
-            next_step=f"rackwright node maintenance set {node.label}",
+            next_step=f"rackwright node maintenance on {node.label}",
         )
 
 
@@ -112,7 +111,7 @@ def _refuse_rewiring(port: Port, changes: Mapping[str, Any], node: Node) -> None
             f"Port {port.uuid} can not have any connectivity attributes ({', '.join(_WIRING.values())}) updated unless "
             f"node {node.uuid} is in a {', '.join(REWIRED_IN)} state or in maintenance mode. The current state is "
             f"{node.provision_state}.",
-            next_step=f"rackwright node maintenance set {node.label}",
+            next_step=f"rackwright node maintenance on {node.label}",
         )
 
 

@@ -141,6 +141,22 @@ def test_what_running_work_relies_on_does_not_change(database, body):
     assert patch(database, {"rack": "r01", "extra": {"a": 1}}).rack == "r01"
 
 
+def test_the_machine_of_an_instance_keeps_its_mac_addresses(database):
+    """It may get more; in maintenance, where a network card is replaced, it may lose one."""
+    more, other = "52:54:00:77:00:02", "52:54:00:77:00:03"
+    create(database)
+    with database.write() as session:
+        nodes.fetch(session, "n1").provision_state = State.ACTIVE
+    assert [port.mac for port in patch(database, {"macs": [MAC, more]}).ports] == [MAC, more]
+    for macs in ([], [more], [more, other]):
+        with pytest.raises(Conflict, match=MAC) as refusal:
+            patch(database, {"macs": macs})
+        assert "maintenance on n1" in refusal.value.next_step
+    with database.write() as session:
+        nodes.fetch(session, "n1").maintenance = True
+    assert [port.mac for port in patch(database, {"macs": [other]}).ports] == [other]
+
+
 def test_a_new_password_leaves_the_address_alone(database):
     create(database)
     node = patch(database, {"bmc": {"password": "new-canary"}})

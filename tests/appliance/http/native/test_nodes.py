@@ -171,6 +171,13 @@ def test_maintenance_is_set_and_ended(operators):
     assert operators.delete("/v1/nodes/n1/maintenance").get_json()["maintenance"] is False
 
 
+@pytest.mark.parametrize("reason", ["x" * 4097, {"a": 1}, 7, ["fan"]])
+def test_a_reason_that_is_none_is_refused_and_not_cut(operators, reason):
+    operators.post("/v1/nodes", json=NODE)
+    assert operators.put("/v1/nodes/n1/maintenance", json={"reason": reason}).status_code == 400
+    assert operators.get("/v1/nodes/n1").get_json()["maintenance"] is False
+
+
 def test_a_list_says_what_nodes_wait_for_in_as_many_queries_for_many_as_for_one(appliance, operators):
     for number in range(6):
         wish = {"name": f"n{number}", "driver": "fake", "macs": [f"02:00:00:00:00:0{number}"]}
