@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := $(shell sed 's/\#.*//' appliance/lab/debian-packages.txt)
 
-.PHONY: help setup demo demo-down root test nightly check bench bench-api fuzz-api lock migration clean
+.PHONY: help setup demo demo-down root test nightly check bench bench-api fuzz-api fuzz-faces lock migration clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -53,6 +53,10 @@ bench-api: setup
 ## make fuzz-api    ten minutes of requests at random, from the API's own document; each answer is compared with it (FUZZ_S=600)
 fuzz-api: setup
 	@$(BIN)/python -m tests.interop.fuzz_api --seconds $${FUZZ_S:-600} $(FUZZ_ARGS)
+
+## make fuzz-faces  ten minutes of odd requests to the OpenStack faces; no answer may be our fault (FUZZ_S=600)
+fuzz-faces: setup
+	@$(BIN)/python -m tests.interop.fuzz_faces --seconds $${FUZZ_S:-600} $(FUZZ_ARGS)
 
 ## make setup       Debian packages, a virtual environment from the hashed lock
 setup: .build/packages $(VENV)/installed

@@ -151,6 +151,13 @@ class Connection:
         self.received += len(data)
         self.buffer += data
 
+    def skip(self, size: int) -> bool:
+        """Take away so many octets, if they are here."""
+        is_here = len(self.buffer) >= size
+        if is_here:
+            del self.buffer[:size]
+        return is_here
+
     def has_pending(self) -> bool:
         """Octets that no selector will ever announce: read already, or decrypted already."""
         return bool(self.buffer) or (isinstance(self.socket, ssl.SSLSocket) and self.socket.pending() > 0)
@@ -183,6 +190,10 @@ class SizedBody:
         line = self._connection.readline(limit) if limit else b""
         self.unread -= len(line)
         return line
+
+    def drop(self) -> bool:
+        """Forget a body that nobody wants; False when it is not all here, so that what follows it is not known."""
+        return self._connection.skip(self.unread)
 
     def close(self) -> None:
         """The connection outlives the body."""
@@ -218,6 +229,10 @@ class ChunkedBody:
             if octet == b"\n":
                 break
         return bytes(line)
+
+    def drop(self) -> bool:
+        """Never: where a body in chunks ends is known when it was read."""
+        return False
 
     def close(self) -> None:
         """The connection outlives the body."""

@@ -87,8 +87,8 @@ class _Request(HTTPRequest):
         self.conn.flush()
 
     def send_headers(self) -> None:
-        # cheroot would read the whole rest of an unwanted body into memory here; we close instead.
-        if self.rfile.unread:
+        # cheroot would read the whole rest of an unwanted body into memory here; what is not here yet, we close on.
+        if self.rfile.unread and not self.rfile.drop():
             self.close_connection = True
         self.conn.socket.settimeout(WRITE_TIMEOUT_S)
         self.conn.is_holding = True

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from flask import Response, g, request
 from sqlalchemy.orm import Session
@@ -67,7 +68,7 @@ def create(context: Context) -> Response:
         parts.add(session, row, MetadefProperty, definitions, now=now)
         parts.add(session, row, MetadefTag, [tag_columns(item) for item in body.get("tags", ())], now=now)
         response = reply(_whole(session, row), 201)
-        response.headers["Location"] = f"{base_url(context.config)}/image{shown.NAMESPACES}/{row.name}"
+        response.headers["Location"] = f"{base_url(context.config)}/image{shown.NAMESPACES}/{quote(row.name, safe=':')}"
     return response
 
 

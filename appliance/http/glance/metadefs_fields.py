@@ -79,8 +79,8 @@ def name(value: str) -> str:
 
 def addressable(value: str) -> str:
     """A name that the path of an address can end with."""
-    if not value or "/" in value:
-        raise Invalid(f"a name is not empty and has no slash: {value[:60]!r}")
+    if not value or "/" in value or not value.isprintable():
+        raise Invalid(f"a name is not empty and has no slash and no control character: {value[:60]!r}")
     return value
 
 

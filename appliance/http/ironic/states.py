@@ -68,7 +68,7 @@ def _power(call: Call, ident: str) -> Response:
     body = read_object()
     pages.nothing_but(body, frozenset({"target", "timeout"}))
     target, timeout = body.get("target"), body.get("timeout")
-    if target in _SOFT or timeout is not None:
+    if (isinstance(target, str) and target in _SOFT) or timeout is not None:
         call.require(SOFT_SINCE)
     limit_s = _timeout(timeout)
     context = call.context

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from flask import Response, request
 
@@ -62,7 +63,7 @@ def _changed(ask: Ask, project_id: str) -> Project:
     return projects.fetch(ask.session, project_id)
 
 
-def _keep(ask: Ask, row: Project, tags: list[str]) -> None:
+def _keep(ask: Ask, row: Project, tags: Any) -> None:
     longest = ask.context.tokens.policy.longest
     projects.update(ask.session, row, {"tags": check(tags)}, now=ask.now, longest=longest)
 
@@ -75,7 +76,7 @@ def _list(ask: Ask, project_id: str) -> Response:
 
 def _replace(ask: Ask, project_id: str) -> Response:
     row = _changed(ask, project_id)
-    _keep(ask, row, read_object().get("tags") or [])
+    _keep(ask, row, read_object().get("tags"))
     links = {"next": None, "self": ask.url(f"projects/{project_id}/tags"), "previous": None}
     return reply({"tags": row.tags, "links": links})
 
@@ -95,7 +96,7 @@ def _add(ask: Ask, project_id: str, tag: str) -> Response:
     row = _changed(ask, project_id)
     if tag not in row.tags:
         _keep(ask, row, [*row.tags, tag])
-    return Response(status=201, headers={"Location": ask.url(f"projects/{project_id}/tags/{tag}")})
+    return Response(status=201, headers={"Location": ask.url(f"projects/{project_id}/tags/{quote(tag)}")})
 
 
 def _drop(ask: Ask, project_id: str, tag: str) -> Response:

@@ -178,6 +178,13 @@ class TestRequests:
         assert b" 401 " in said
         assert b"Connection: close" in said
 
+    def test_an_unwanted_small_body_leaves_the_connection_to_the_next_request(self, unix: UnixServer):
+        unwanted = b"POST /ignore HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+        said = raw(unix, unwanted + unwanted + b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nok")
+        assert said.count(b"HTTP/1.1 401") == 2
+        assert b'"length":2' in said
+        assert b"Connection: close" not in said
+
     def test_waiting_for_leave_to_continue(self, unix: UnixServer):
         head = b"POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"
         said = raw(unix, head, more=b"abc")

@@ -70,6 +70,13 @@ def test_a_namespace_with_all_that_lies_in_it(admin):
     ]
 
 
+def test_a_name_becomes_part_of_an_address(admin):
+    for name in ("", "a/b", "a\nb", "a\x7fb"):
+        assert admin("POST", ROOT, json={"namespace": name}).status_code == 400
+    assert make(admin, "диск ü").headers["Location"].endswith("/%D0%B4%D0%B8%D1%81%D0%BA%20%C3%BC")
+    assert admin("GET", f"{ROOT}/%D0%B4%D0%B8%D1%81%D0%BA%20%C3%BC").status_code == 200
+
+
 def test_nothing_is_made_when_a_part_is_refused(admin):
     body = {"namespace": "ns", "tags": [{"name": "one"}, {"name": "one"}]}
     assert admin("POST", ROOT, json=body).status_code == 409

@@ -61,6 +61,8 @@ def test_power_is_switched_and_read_back(ironic, appliance, node):
     ("body", "version", "status"),
     [
         ({"target": "explode"}, "1.110", 400),
+        ({"target": ["power on"]}, "1.110", 400),
+        ({"target": {"power": "on"}}, "1.110", 400),
         ({}, "1.110", 400),
         ({"target": "power on", "timeout": 0}, "1.110", 400),
         ({"target": "power on", "timeout": "x"}, "1.110", 400),

@@ -191,6 +191,10 @@ def test_tags(cloud):
         assert bool(cloud.call("GET", f"projects?name=lab&{query}")[1]["projects"]) is is_found, query
     for bad in (["a,b"], ["a/b"], [""], ["a", "a"], [str(n) for n in range(81)], "a", [5]):
         assert cloud.call("PUT", path, {"tags": bad})[0] == 400
+    assert cloud.call("PUT", path, {})[0] == 400
+    assert cloud.call("GET", path)[1]["tags"] == ["x", "y"]
+    assert cloud.call("PUT", f"{path}/two%0Alines")[0] == 201
+    assert cloud.call("GET", path)[1]["tags"] == ["x", "y", "two\nlines"]
     assert cloud.call("DELETE", path)[0] == 204
     assert cloud.call("GET", path)[1]["tags"] == []
 
