@@ -81,12 +81,13 @@ def update(context: Context, uuid: str) -> Response:
         allowed = ", ".join(sorted(patch.KINDS))
         raise UnsupportedMediaType(f"Image PATCH expects Content-Type one of: {allowed}")
     changes = patch.parse(read_json(), is_new_form=patch.KINDS[kind])
+    if not changes:  # older clients send no change behind a member's answer (`image set --accept`)
+        return show(context, uuid)
     with context.database.write() as session:
         row = image_catalog.changeable(session, g.actor, uuid)
         for change in changes:
             _apply(row, change)
-        if changes:
-            row.updated_at = context.clock()
+        row.updated_at = context.clock()
         session.flush()
         return reply(_shown(context, row))
 

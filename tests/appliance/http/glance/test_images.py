@@ -102,8 +102,9 @@ def test_visibilities(admin, blue, red, visibility, seen_by):
     assert (uuid in red.ids()) is is_listed
     assert uuid in owner.ids()
     assert uuid in admin.ids("?visibility=all")
+    change = [{"op": "add", "path": "/x", "value": "y"}]
     for method, path, more in [
-        ("PATCH", "", {"json": [], "content_type": "application/openstack-images-v2.1-json-patch"}),
+        ("PATCH", "", {"json": change, "content_type": "application/openstack-images-v2.1-json-patch"}),
         ("DELETE", "", {}),
         ("PUT", "/tags/x", {}),
         ("PUT", "/file", {"data": b"x", "content_type": "application/octet-stream"}),

@@ -55,6 +55,15 @@ def test_who_may_do_what(app, admin, blue, red, uuid):
     assert red("GET", f"/v2/images/{uuid}/members/p-green").status_code == 404
 
 
+def test_no_change_at_all_is_nobodys_business(blue, red, uuid):
+    """What `openstack image set --accept` of a member sends second, until Victoria."""
+    assert red.patch(uuid).status_code == 404
+    share(blue, uuid)
+    answer = red.patch(uuid)
+    assert (answer.status_code, answer.json) == (200, blue.show(uuid))
+    assert red.patch(uuid, {"op": "add", "path": "/x", "value": "y"}).status_code == 403
+
+
 def test_only_shared_images_have_members(blue, red, uuid):
     share(blue, uuid)
     blue.patch(uuid, {"op": "replace", "path": "/visibility", "value": "private"})
