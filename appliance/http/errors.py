@@ -49,6 +49,11 @@ class Refusal:
     cause: Exception | None = None
 
 
+_BMC_NEXT = {
+    "unreachable": "rackwright node show NODE: is that the BMC's address, and can it be reached? then ask again",
+    "denied": "rackwright node set NODE --username USER --password-file FILE",
+    "nonsense": "try again; a newer firmware of the BMC may cure it",
+}
 Shape = Callable[[Refusal], Response]
 _SHAPES = "rackwright.shapes"
 
@@ -130,13 +135,10 @@ def _may_know(error: errors.RackwrightError) -> bool:
 def _bmc(error: BmcError) -> Response:
     """Never a 5xx: those are the appliance's own trouble, and what guards it would take it for sick (Decision 250)."""
     if isinstance(error, Unsupported):  # the wish is at fault and not the BMC
-        status, why, nxt = 400, "", "ask a node whose driver and BMC can"
+        status, nxt = 400, "ask a node whose driver and BMC can"
     else:
-        status, why = 424, "the BMC did not do what it was asked"
-        nxt = "try again" if error.retryable else "check the BMC's address, user name and password"
-    return _say(
-        Refusal(status=status, code=f"bmc-{error.kind}", message=str(error), why=why, next_step=nxt, cause=error)
-    )
+        status, nxt = 424, _BMC_NEXT.get(error.kind, "try again")
+    return _say(Refusal(status=status, code=f"bmc-{error.kind}", message=str(error), next_step=nxt, cause=error))
 
 
 def _stale(error: StaleDataError | IntegrityError | OperationalError | InterfaceError | InternalError) -> Response:

@@ -78,4 +78,4 @@ def _run(args: list[str]) -> int:
 def _wants_json(args: Sequence[str]) -> bool:
     """Whether errors should be JSON; asked of the words, because a failed parse has left nothing else."""
     words = " ".join(args)
-    return any(f"{flag}{gap}json" in words for flag in ("-o", "--output") for gap in (" ", "=", ""))
+    return "--json" in args or any(f"{flag}{gap}json" in words for flag in ("-o", "--output") for gap in (" ", "=", ""))

@@ -212,6 +212,10 @@ def output_options() -> list[click.Parameter]:
             "-o", "--output", holder="style", store="chosen", type=click.Choice(FORMATS), metavar="FORMAT",
             help="table, wide, json, jsonl, yaml, csv, name, plain.",
         ),
+        _shared(
+            "--json", holder="style", store="chosen", is_flag=True, flag_value="json", default=None,
+            help="The same as -o json.",
+        ),
         _shared("--fields", holder="style", store="fields", metavar="A,B.C", help="Only these fields, in this order."),
         _shared("--sort", holder="style", store="sort", metavar="[-]FIELD", help="Sort; - turns it round."),
         _shared(

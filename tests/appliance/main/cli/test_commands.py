@@ -11,6 +11,7 @@ import pytest
 
 from appliance.main.cli.exits import MEANINGS
 from appliance.main.cli.registry import COMMANDS, Entry
+from bmc.errors import BmcError
 from tests.fakes.fake_api import MIB, FakeApi, Refusal
 
 SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample me@here"
@@ -92,7 +93,8 @@ def test_each_refusal_has_its_exit_code(api: FakeApi, run: Callable, status: int
 
 
 def test_errors_are_json_when_the_output_is(api: FakeApi, run: Callable) -> None:
-    ended = run("node", "show", "nix", "-o", "json")
+    ended = run("node", "show", "nix", "--json")
+    assert ended == run("node", "show", "nix", "-o", "json")
     assert (ended.code, ended.out) == (3, "")
     assert json.loads(ended.err)["error"] | {"next": ""} == {
         "code": "not-found", "message": "there is no node 'nix'", "why": "", "next": "", "request_id": "req-1",
@@ -631,6 +633,12 @@ def test_open(api: FakeApi, place: tuple[str, Path], run: Callable) -> None:
 )
 def test_explain(run: Callable, words: tuple[str, ...]) -> None:
     assert run("explain", *words).code == 0
+
+
+@pytest.mark.parametrize("kind", [one.kind for one in BmcError.__subclasses__()])
+def test_what_can_go_wrong_with_a_bmc_is_explained_as_that(run: Callable, kind: str) -> None:
+    ended = run("explain", f"bmc-{kind}")
+    assert (ended.code, "BMC" in ended.out) == (0, True)
 
 
 def test_explain_of_a_slip(run: Callable) -> None:
