@@ -193,7 +193,10 @@ class SizedBody:
 
     def drop(self) -> bool:
         """Forget a body that nobody wants; False when it is not all here, so that what follows it is not known."""
-        return self._connection.skip(self.unread)
+        if not self._connection.skip(self.unread):
+            return False
+        self.unread = 0
+        return True
 
     def close(self) -> None:
         """The connection outlives the body."""

@@ -4,18 +4,18 @@ What has no value in the column comes first when the order ascends and last when
 ends early where its rows would grow too large together: a thousand things of a mebibyte each are no answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, reduce
+from functools import reduce
 from itertools import accumulate
 from operator import add
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import JSON, ColumnElement, Select, Table, Text, and_, cast, func, or_, select
+from sqlalchemy import JSON, ColumnElement, Select, Text, and_, cast, func, or_, select
 from sqlalchemy.orm import Session
 
-LARGEST = 8 << 20
-"""Characters of JSON in a page; a thousand usual nodes have a third of it."""
+LARGEST = 16 << 20
+"""Characters of JSON in a page; a thousand usual nodes have a sixth of it."""
 FEW = 4
 """So many rows are a page however large they are, for one of them is bounded where it is written."""
 T = TypeVar("T")
@@ -72,10 +72,9 @@ def _beyond(
     return or_(column > after.value, same)
 
 
-@cache
-def weight(table: Table) -> ColumnElement[int] | None:
-    """Characters in the JSON of a row; None for a table that has no JSON."""
-    lengths = [func.coalesce(func.length(cast(one, Text)), 0) for one in table.c if isinstance(one.type, JSON)]
+def weight(columns: Iterable[ColumnElement[Any]]) -> ColumnElement[int] | None:
+    """Characters in the JSON of a row; None when none of its columns is JSON. columns: those that are read."""
+    lengths = [func.coalesce(func.length(cast(one, Text)), 0) for one in columns if isinstance(one.type, JSON)]
     return reduce(add, lengths) if lengths else None
 
 

@@ -20,6 +20,7 @@ from appliance.models.image import Image, ImageMember, ImageTag, RetiredImage
 
 MOST_PROPERTIES = MOST_TAGS = 128
 LONGEST_VALUE = 65535
+LARGEST_PROPERTIES = 1 << 20
 _FORMATS = ("disk_format", "container_format")
 
 
@@ -111,6 +112,9 @@ def set_properties(row: Image, properties: Mapping[str, str]) -> None:
     for name, value in properties.items():
         if not 1 <= len(name) <= 255 or len(value) > LONGEST_VALUE or "\0" in name + value:
             raise Invalid("Custom property should not be greater than 255 characters.", why=f"property {name[:60]!r}")
+    size = sum(len(text.encode()) for pair in properties.items() for text in pair)
+    if size > LARGEST_PROPERTIES:
+        raise TooLarge(f"the properties of an image have at most {LARGEST_PROPERTIES} octets together, these {size}")
     row.properties = dict(properties)
 
 

@@ -63,7 +63,7 @@ def search(session: Session, actor: Actor, query: Query) -> Part[Image]:
     if query.marker is not None:
         conditions.append(_after(_marked(session, actor, query.marker), order))
     statement = select(Image).where(*conditions).order_by(*(_place(name, down=down) for name, down in order))
-    limit = fitting(session, statement.limit(query.limit), weight(Image.__table__), query.limit)
+    limit = fitting(session, statement.limit(query.limit), weight(Image.__table__.c), query.limit)
     found = list(session.scalars(statement.limit(limit)))
     return Part(rows=found, is_full=len(found) == limit)
 

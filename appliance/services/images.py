@@ -16,7 +16,7 @@ from appliance.models import event
 from appliance.models.columns import new_uuid
 from appliance.models.image import Image, RetiredImage
 from appliance.models.node import Inventory, Node
-from appliance.models.paging import Part
+from appliance.models.paging import Part, weight
 from appliance.services import image_catalog, image_tasks
 from appliance.services.paging import Window, page
 
@@ -93,8 +93,9 @@ def plain_ref(ref: str) -> str:
     return found[1] if found else ref.removeprefix("glance://")
 
 
-def listing(session: Session, window: Window) -> Part[Image]:
-    """The oldest first. Raises NotFound for a marker that is no image's."""
+def listing(session: Session, *, limit: int, marker: str | None) -> Part[Image]:
+    """The oldest first. marker: UUID of the last of the page before. Raises NotFound for one that is no image's."""
+    window = Window(limit=limit, marker=marker, weighed=weight(Image.__table__.c))
     return page(session, select(Image), Image, window)
 
 

@@ -46,7 +46,6 @@ JSON_COLUMNS = frozenset(
 # The tables and not the classes: a statement that names a class is run as one that makes objects, at twice the price.
 _NODE, _ALLOCATION, _CHASSIS = Node.__table__, Allocation.__table__, Chassis.__table__
 _FLOW, _WORKER = Flow.__table__, Worker.__table__
-_WEIGHT = paging.weight(Node.__table__)
 _ITS_FLOW = (_FLOW, and_(_FLOW.c.node_id == _NODE.c.id, IS_ACTIVE))
 _JOINS: Mapping[str, tuple[tuple[FromClause, ColumnElement[bool]], ...]] = {
     "allocation": ((_ALLOCATION, _ALLOCATION.c.node_id == _NODE.c.id),),
@@ -88,6 +87,11 @@ def statement(columns: Sequence[str]) -> Select[Any]:
                 joined.append(table)
                 query = query.outerjoin(table, condition)
     return query
+
+
+def weight(columns: Sequence[str]) -> ColumnElement[int] | None:
+    """What may be large in the rows of `statement(columns)`; None when nothing is."""
+    return paging.weight(_NODE.c[name] for name in columns if name in JSON_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,18 +178,18 @@ def _narrowed_further(query: Select[Any], wanted: Filter) -> Select[Any]:
 
 def listing(
     session: Session, base: Select[Any], wanted: Filter, *, sort: str | None, descending: bool, limit: int,
-    marker: str | None, is_large: bool = True,
+    marker: str | None, weighed: ColumnElement[int] | None = None,
 ) -> paging.Part[Row[Any]]:  # fmt: skip
     """A page of rows of `statement(…)`. sort: a column of ours, or None for age; marker: UUID of the last one before.
 
-    is_large: JSON is among the columns. Raises NotFound for a marker that is not there, or not visible.
+    weighed: what may be large in them (`weight`). Raises NotFound for a marker that is not there, or not visible.
     """
     column = _sorted_by(sort)
     after = None
     if marker is not None:
         after = _after(session, marker, column, wanted.visible_to)
     query = paging.page(_narrowed(base, wanted), column, _NODE.c.id, after=after, descending=descending, limit=limit)
-    limit = paging.fitting(session, query, _WEIGHT if is_large else None, limit)
+    limit = paging.fitting(session, query, weighed, limit)
     rows = session.execute(query.limit(limit)).all()
     return paging.Part(rows=rows, is_full=len(rows) == limit)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, or_, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from appliance.domain.errors import Ambiguous, Conflict, Invalid, NotFound
 from appliance.domain.lifecycle import DELETABLE, State, Verb, verbs_from
@@ -168,9 +168,10 @@ class Filter:
 
 
 def listing(session: Session, wanted: Filter) -> paging.Part[Node]:
-    """A page of nodes in the order of their enrolment."""
+    """A page of nodes in the order of their enrolment, to be shown: not all of their ports is read."""
     limit = max(1, min(wanted.limit, PAGE_MAX))
-    query = select(Node).order_by(Node.id).limit(limit)
+    ports = selectinload(Node.ports).load_only(Port.uuid, Port.mac, Port.name, Port.address, Port.is_pxe)
+    query = select(Node).options(ports).order_by(Node.id).limit(limit)
     for column, value in (
         (Node.provision_state, wanted.state), (Node.driver, wanted.driver), (Node.rack, wanted.rack),
         (Node.name, wanted.name), (Node.maintenance, wanted.maintenance),
@@ -184,7 +185,7 @@ def listing(session: Session, wanted: Filter) -> paging.Part[Node]:
         if after is None:
             raise NotFound(f"no node {wanted.marker[:64]!r} to continue after")
         query = query.where(Node.id > after)
-    limit = paging.fitting(session, query, paging.weight(Node.__table__), limit)
+    limit = paging.fitting(session, query, paging.weight(Node.__table__.c), limit)
     rows = list(session.scalars(query.limit(limit)))
     return paging.Part(rows=rows, is_full=len(rows) == limit)
 
@@ -255,7 +256,7 @@ def is_in_use(node: Node) -> bool:
 
 
 def _refuse_strange(node: Node, gone: set[str]) -> None:
-    if gone and is_in_use(node):
+    if gone and (is_in_use(node) or (node.instance is not None and not node.maintenance)):
         raise Conflict(
             f"{node.label} cannot lose the MAC address {min(gone)} now",
             why="it carries an instance, whose machine is known by its MAC addresses",

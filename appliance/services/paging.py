@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from sqlalchemy import ColumnElement, Select
 from sqlalchemy import Row as PlainRow
-from sqlalchemy import Select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from appliance.domain.errors import NotFound
@@ -17,12 +17,16 @@ Row = TypeVar("Row", bound=Any)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """marker: the UUID of the last thing of the page before. key: the column to sort by; rows alike go by their id."""
+    """marker: the UUID of the last thing of the page before. key: the column to sort by; rows alike go by their id.
+
+    weighed: what may be large in a row (`models.paging.weight`).
+    """
 
     limit: int = MOST
     marker: str | None = None
     key: InstrumentedAttribute[Any] | None = None
     descending: bool = False
+    weighed: ColumnElement[int] | None = None
 
 
 def page(session: Session, query: Select[Row], model: type[Row], window: Window) -> Part[Row]:
@@ -54,5 +58,5 @@ def _windowed(
     limit = max(1, min(window.limit, MOST))
     column = None if window.key is None else window.key.expression
     whole = paging.page(query, column, model.id.expression, after=after, descending=window.descending, limit=limit)
-    limit = paging.fitting(session, whole, paging.weight(model.__table__), limit)
+    limit = paging.fitting(session, whole, window.weighed, limit)
     return whole.limit(limit), limit

@@ -1,5 +1,6 @@
 """What bodies about metadata definitions may hold. The one list: schemas, checks and columns are made of it."""
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -79,7 +80,7 @@ def name(value: str) -> str:
 
 def addressable(value: str) -> str:
     """A name that the path of an address can end with."""
-    if not value or "/" in value or not value.isprintable():
+    if not value or "/" in value or any(unicodedata.category(one) in ("Cc", "Cs") for one in value):
         raise Invalid(f"a name is not empty and has no slash and no control character: {value[:60]!r}")
     return value
 

@@ -15,6 +15,7 @@ from appliance.http.ironic.fields import Fields
 from appliance.http.ironic.pages import DETAIL_SINCE
 from appliance.http.ironic.patch import Operation
 from appliance.http.ironic.readers import Reader
+from appliance.models import paging
 
 _GONE = object()
 
@@ -92,6 +93,12 @@ class Kind:
     def row_shape(self, names: Sequence[str]) -> kind_rows.Shape | None:
         """For a list of these attributes; None for a kind whose lists are made of objects."""
         return None if self._columns is None else kind_rows.Shape(names, self._columns, path=self.path)
+
+    def weight(self, names: Sequence[str]) -> ColumnElement[int] | None:
+        """What may be large in a list of these attributes."""
+        table = self.model.__table__.c
+        columns = [self.attributes[name].column or name for name in names]
+        return paging.weight(table[column] for column in columns if column in table)
 
     def show(self, call: Call, row: Any, names: Sequence[str]) -> Body:
         shown: Body = {}

@@ -187,7 +187,7 @@ class Shape:
         self._redactable = [name for name in names if name in _REDACTED]
         base = node_reading.statement(self.columns)
         self.statement: Select[Any] = base
-        self.is_large = not node_reading.JSON_COLUMNS.isdisjoint(self.columns)
+        self.weight = node_reading.weight(self.columns)
         self.by_uuid, self.by_name = node_reading.by_uuid(base), node_reading.by_name(base)
 
     def render(self, row: Row[Any], root: str, *, project: str | None = None) -> dict[str, Any]:

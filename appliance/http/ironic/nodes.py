@@ -103,7 +103,7 @@ def _page(call: Call, page: pages.Page, shape: Shape, path: str, wanted: Filter 
             chassis.fetch(session, wanted.chassis_uuid)
         part = node_reading.listing(
             session, shape.statement, wanted, sort=_sort(page.sort_key), descending=page.descending, limit=page.limit,
-            marker=page.marker, is_large=shape.is_large,
+            marker=page.marker, weighed=shape.weight,
         )  # fmt: skip
     root = call.root
     items = [shape.render(row, root, project=project) for row in part.rows]

@@ -31,7 +31,9 @@ def listing(
     key = kind.sortable.get(page.sort_key)
     if key is not None and page.sort_key in kind.attributes:
         versions.require(call.minor, kind.attributes[page.sort_key].since)
-    window = paging.Window(limit=page.limit, marker=page.marker, key=key, descending=page.descending)
+    window = paging.Window(
+        limit=page.limit, marker=page.marker, key=key, descending=page.descending, weighed=kind.weight(names)
+    )
     items, after = _items(session, call, kind, query, names=names, window=window)
     url = f"{call.v1}/{path or kind.path}"
     return call.show(pages.collection(kind.key, items, page, url=url, arguments=call.arguments, after=after))

@@ -18,7 +18,7 @@ from appliance.models.columns import new_uuid
 from appliance.models.image import Image
 from appliance.services import images
 from appliance.services.image_fetches import Address
-from appliance.services.paging import MOST, Window
+from appliance.services.paging import MOST
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z")
 
@@ -46,9 +46,9 @@ def _sha256(value: Any) -> str | None:
 
 
 def _list(context: Context) -> Response:
-    window = Window(limit=number("limit", default=MOST, lowest=1, highest=MOST), marker=request.args.get("marker"))
+    limit = number("limit", default=MOST, lowest=1, highest=MOST)
     with context.database.read() as session:
-        found = images.listing(session, window)
+        found = images.listing(session, limit=limit, marker=request.args.get("marker") or None)
         items = [_shown(context, row) for row in found.rows]
     return reply({"items": items, "next": items[-1]["uuid"] if found.is_full else None})
 

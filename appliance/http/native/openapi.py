@@ -89,6 +89,7 @@ _IMAGE = wish("name", name=TEXT, url=MAYBE_TEXT, sha256=MAYBE_TEXT, properties={
 _LOGIN = wish("username", "password", username=TEXT, password={"type": "string", "writeOnly": True})
 _LOGGED_IN = shown(token=TEXT, expires_at=TIME, must_change=BOOLEAN, username=TEXT, role=TEXT)
 _BMC_ERRORS = (424,)
+_REASON = wish(reason={"type": ["string", "null"], "maxLength": 4096})
 _PASSWORDS = wish("old", "new", old={"type": "string", "writeOnly": True}, new={"type": "string", "writeOnly": True})
 
 
@@ -138,7 +139,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _one("PATCH", "/v1/nodes/{ref}", "Change what is recorded.", permission=CONFIGURE, body=ref("NodeChange"),
          answer=_NODE),
     _one("DELETE", "/v1/nodes/{ref}", "Forget it.", permission=CONFIGURE, status=204),
-    _one("PUT", "/v1/nodes/{ref}/maintenance", "Set it aside.", permission=OPERATE, body=wish(reason=MAYBE_TEXT),
+    _one("PUT", "/v1/nodes/{ref}/maintenance", "Set it aside.", permission=OPERATE, body=_REASON,
          answer=_NODE),
     _one("DELETE", "/v1/nodes/{ref}/maintenance", "Take it back.", permission=OPERATE, answer=_NODE),
     *_verbs(),

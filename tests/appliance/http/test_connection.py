@@ -60,6 +60,20 @@ def test_a_sized_body_and_nothing_of_what_follows(body: bytes, at: list[int], si
     peer.socket.close()
 
 
+@given(st.binary(max_size=300), st.integers(0, 300))
+def test_a_body_that_nobody_wants_is_gone_when_it_is_here(body: bytes, late: int):
+    peer = Fed(b"")
+    peer.buffer += body[: len(body) - min(late, len(body))] if late else body + b"GET / next"
+    reader = SizedBody(peer, len(body))
+    before = bytes(peer.buffer)
+    if reader.drop():
+        assert (bytes(peer.buffer), reader.unread, reader.read()) == (before[len(body) :], 0, b"")
+    else:
+        assert late
+        assert (bytes(peer.buffer), reader.unread) == (before, len(body))
+    peer.socket.close()
+
+
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=6), st.lists(st.integers(0, 400), max_size=5))
 def test_a_chunked_body_round_trips(chunks: list[bytes], at: list[int]):
     wire = b"".join(b"%x;note=1\r\n%s\r\n" % (len(one), one) for one in chunks) + b"0\r\nX-Trailer: 1\r\n\r\n"

@@ -141,12 +141,14 @@ def test_what_running_work_relies_on_does_not_change(database, body):
     assert patch(database, {"rack": "r01", "extra": {"a": 1}}).rack == "r01"
 
 
-def test_the_machine_of_an_instance_keeps_its_mac_addresses(database):
+@pytest.mark.parametrize("state", [State.ACTIVE, State.RESCUE, State.SERVICEFAIL])
+def test_the_machine_of_an_instance_keeps_its_mac_addresses(database, state):
     """It may get more; in maintenance, where a network card is replaced, it may lose one."""
     more, other = "52:54:00:77:00:02", "52:54:00:77:00:03"
     create(database)
     with database.write() as session:
-        nodes.fetch(session, "n1").provision_state = State.ACTIVE
+        node = nodes.fetch(session, "n1")
+        node.provision_state, node.instance = state, {"image": "debian-12"}
     assert [port.mac for port in patch(database, {"macs": [MAC, more]}).ports] == [MAC, more]
     for macs in ([], [more], [more, other]):
         with pytest.raises(Conflict, match=MAC) as refusal:

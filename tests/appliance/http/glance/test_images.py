@@ -29,6 +29,17 @@ def test_names_need_not_be_unique_and_may_be_missing(blue):
     assert blue.show(blue.create())["name"] is None
 
 
+def test_properties_have_a_size_together(blue):
+    """Patch by patch an image could grow without an end."""
+    uuid, text = blue.create(), "é" * 65_000
+    for number in range(8):
+        assert blue.patch(uuid, {"op": "add", "path": f"/p{number}", "value": text}).status_code == 200
+    more = blue.patch(uuid, {"op": "add", "path": "/p8", "value": text})
+    assert (more.status_code, "1048576 octets together" in more.json["message"]) == (413, True)
+    assert "p8" not in blue.show(uuid)
+    assert blue.patch(uuid, {"op": "remove", "path": "/p7"}).status_code == 200
+
+
 def test_an_id_may_be_given_once(blue):
     uuid = "0B5A1A00-0000-4000-8000-000000000001"
     assert blue.create(id=uuid) == uuid.lower()

@@ -82,7 +82,7 @@ def test_exit_codes_are_documented(run: Callable) -> None:
     ("status", "code", "exit_code"),
     [(400, "invalid", 2), (401, "unauthenticated", 4), (403, "forbidden", 4), (404, "not-found", 3),
      (409, "illegal-move", 5), (409, "ambiguous", 2), (413, "too-large", 2), (500, "internal", 1),
-     (503, "unavailable", 1), (507, "storage-full", 1)],
+     (424, "bmc-unreachable", 1), (503, "unavailable", 1), (507, "storage-full", 1)],
 )  # fmt: skip
 def test_each_refusal_has_its_exit_code(api: FakeApi, run: Callable, status: int, code: str, exit_code: int) -> None:
     api.add_node("n1")
@@ -101,6 +101,12 @@ def test_errors_are_json_when_the_output_is(api: FakeApi, run: Callable) -> None
         "exit_code": 3,
     }  # fmt: skip
     assert json.loads(run("node", "list", "--bogus", "--output=json").err)["error"]["exit_code"] == 2
+
+
+def test_json_is_short_for_that_output(api: FakeApi, run: Callable) -> None:
+    api.add_node("n1")
+    ended = run("node", "list", "--json")
+    assert (ended.code, [item["name"] for item in json.loads(ended.out)["items"]]) == (0, ["n1"])
 
 
 def test_a_node_that_is_not_there_is_suggested(api: FakeApi, run: Callable) -> None:
