@@ -111,8 +111,7 @@ class Connection:
             self.socket.settimeout(0)
             poll.register(self.socket, select.POLLIN)
             while (found := self.request()) is None:
-                is_here = isinstance(self.socket, ssl.SSLSocket) and self.socket.pending() > 0
-                if not is_here and not poll.poll(max(0.0, 1000 * (ends - time.monotonic()))):
+                if not self._is_decrypted() and not poll.poll(max(0.0, 1000 * (ends - time.monotonic()))):
                     return None
                 data = self.socket.recv(READ_BYTES)
                 if not data:
@@ -160,7 +159,10 @@ class Connection:
 
     def has_pending(self) -> bool:
         """Octets that no selector will ever announce: read already, or decrypted already."""
-        return bool(self.buffer) or (isinstance(self.socket, ssl.SSLSocket) and self.socket.pending() > 0)
+        return bool(self.buffer) or self._is_decrypted()
+
+    def _is_decrypted(self) -> bool:
+        return isinstance(self.socket, ssl.SSLSocket) and self.socket.pending() > 0
 
     def _take(self, size: int) -> bytes:
         taken = bytes(self.buffer[:size])

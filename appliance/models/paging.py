@@ -4,7 +4,7 @@ What has no value in the column comes first when the order ascends and last when
 ends early where its rows would grow too large together: a thousand things of a mebibyte each are no answer.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import accumulate
@@ -78,11 +78,21 @@ def weight(columns: Iterable[ColumnElement[Any]]) -> ColumnElement[int] | None:
     return reduce(add, lengths) if lengths else None
 
 
-def fitting(session: Session, query: Select[Any], weighed: ColumnElement[int] | None, limit: int) -> int:
-    """How many of its rows a page may have: `limit`, or fewer if they would be too large together.
+def part(
+    session: Session, query: Select[Any], read: Callable[[Select[Any]], Iterable[T]], *,
+    limit: int, weighed: ColumnElement[int] | None,
+) -> Part[T]:  # fmt: skip
+    """The first rows of the query: `limit`, or fewer if they would be too large together.
 
-    query: as `page` makes it. weighed: what is large in a row (`weight`); None when nothing of it is asked for.
+    query: in its order, from its start. read: what makes rows of it, such as `session.scalars`. weighed: what is large
+    in a row (`weight`); None when nothing of it is asked for.
     """
+    limit = _fitting(session, query.limit(limit), weighed, limit)
+    rows = list(read(query.limit(limit)))
+    return Part(rows=rows, is_full=len(rows) == limit)
+
+
+def _fitting(session: Session, query: Select[Any], weighed: ColumnElement[int] | None, limit: int) -> int:
     if weighed is None or limit <= FEW:
         return limit
     weights = query.with_only_columns(weighed.label("weight"))

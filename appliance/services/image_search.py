@@ -12,7 +12,7 @@ from appliance.domain.access import Actor
 from appliance.domain.errors import Forbidden, Invalid
 from appliance.domain.images import Visibility
 from appliance.models.image import Image, ImageMember, ImageTag
-from appliance.models.paging import Part, fitting, weight
+from appliance.models.paging import Part, part, weight
 
 COMPARE: Mapping[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     "eq": lambda column, value: column == value,
@@ -63,9 +63,7 @@ def search(session: Session, actor: Actor, query: Query) -> Part[Image]:
     if query.marker is not None:
         conditions.append(_after(_marked(session, actor, query.marker), order))
     statement = select(Image).where(*conditions).order_by(*(_place(name, down=down) for name, down in order))
-    limit = fitting(session, statement.limit(query.limit), weight(Image.__table__.c), query.limit)
-    found = list(session.scalars(statement.limit(limit)))
-    return Part(rows=found, is_full=len(found) == limit)
+    return part(session, statement, session.scalars, limit=query.limit, weighed=weight(Image.__table__.c))
 
 
 def usage(session: Session, actor: Actor) -> Mapping[str, int]:

@@ -189,9 +189,7 @@ def listing(
     if marker is not None:
         after = _after(session, marker, column, wanted.visible_to)
     query = paging.page(_narrowed(base, wanted), column, _NODE.c.id, after=after, descending=descending, limit=limit)
-    limit = paging.fitting(session, query, weighed, limit)
-    rows = session.execute(query.limit(limit)).all()
-    return paging.Part(rows=rows, is_full=len(rows) == limit)
+    return paging.part(session, query, session.execute, limit=limit, weighed=weighed)
 
 
 def _sorted_by(sort: str | None) -> ColumnElement[Any] | None:

@@ -169,9 +169,8 @@ class Filter:
 
 def listing(session: Session, wanted: Filter) -> paging.Part[Node]:
     """A page of nodes in the order of their enrolment, to be shown: not all of their ports is read."""
-    limit = max(1, min(wanted.limit, PAGE_MAX))
     ports = selectinload(Node.ports).load_only(Port.uuid, Port.mac, Port.name, Port.address, Port.is_pxe)
-    query = select(Node).options(ports).order_by(Node.id).limit(limit)
+    query = select(Node).options(ports).order_by(Node.id)
     for column, value in (
         (Node.provision_state, wanted.state), (Node.driver, wanted.driver), (Node.rack, wanted.rack),
         (Node.name, wanted.name), (Node.maintenance, wanted.maintenance),
@@ -185,9 +184,8 @@ def listing(session: Session, wanted: Filter) -> paging.Part[Node]:
         if after is None:
             raise NotFound(f"no node {wanted.marker[:64]!r} to continue after")
         query = query.where(Node.id > after)
-    limit = paging.fitting(session, query, paging.weight(Node.__table__.c), limit)
-    rows = list(session.scalars(query.limit(limit)))
-    return paging.Part(rows=rows, is_full=len(rows) == limit)
+    limit = max(1, min(wanted.limit, PAGE_MAX))
+    return paging.part(session, query, session.scalars, limit=limit, weighed=paging.weight(Node.__table__.c))
 
 
 def counts(session: Session) -> dict[str, int]:
@@ -196,6 +194,8 @@ def counts(session: Session) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
+LONGEST_REASON = 4096
+"""Characters of a reason for maintenance."""
 _SAID = {
     "wishes": "instance_info",
     "driver_options": "driver options",
@@ -235,7 +235,7 @@ def change(
     node_rules.seal(node, vault, wish.details.secrets)
     if "macs" in given:
         kept = {port.mac: port for port in node.ports}
-        _refuse_strange(node, kept.keys() - set(wish.macs))
+        _refuse_losing(node, kept.keys() - set(wish.macs))
         node.ports = [kept.get(mac) or Port(mac=mac, created_at=now) for mac in dict.fromkeys(wish.macs)]
     node.updated_at = now
     event.record(
@@ -255,10 +255,11 @@ def is_in_use(node: Node) -> bool:
     return (node.provision_state == State.ACTIVE or bool(node.instance_uuid)) and not node.maintenance
 
 
-def _refuse_strange(node: Node, gone: set[str]) -> None:
-    if gone and (is_in_use(node) or (node.instance is not None and not node.maintenance)):
+def _refuse_losing(node: Node, macs: set[str]) -> None:
+    """In each state in which the machine has an instance, beside those that `is_in_use` knows."""
+    if macs and (is_in_use(node) or node.instance is not None) and not node.maintenance:
         raise Conflict(
-            f"{node.label} cannot lose the MAC address {min(gone)} now",
+            f"{node.label} cannot lose the MAC address {min(macs)} now",
             why="it carries an instance, whose machine is known by its MAC addresses",
             next_step=f"rackwright node maintenance on {node.label}",
         )

@@ -1,5 +1,6 @@
 """A part of a list, in an order, after a marker. The same for everything that is listed by UUID."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from appliance.models.paging import Part
 
 MOST = 1000
 Row = TypeVar("Row", bound=Any)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,24 +33,20 @@ class Window:
 
 def page(session: Session, query: Select[Row], model: type[Row], window: Window) -> Part[Row]:
     """The things of `query` that the window shows. Raises NotFound for a marker that is not among them."""
-    chosen, limit = _windowed(session, query, query, model, window)
-    found = list(session.scalars(chosen).unique())
-    return Part(rows=found, is_full=len(found) == limit)
+    return _part(session, query, query, model, window, read=lambda chosen: session.scalars(chosen).unique())
 
 
 def rows(
     session: Session, among: Select[Any], query: Select[Any], model: type[Any], window: Window
 ) -> Part[PlainRow[Any]]:
     """As `page`, of the columns that `query` names. among: the same query as `page` takes it, for the marker."""
-    chosen, limit = _windowed(session, among, query, model, window)
-    found = session.execute(chosen).all()
-    return Part(rows=found, is_full=len(found) == limit)
+    return _part(session, among, query, model, window, read=session.execute)
 
 
-def _windowed(
-    session: Session, among: Select[Any], query: Select[Any], model: type[Any], window: Window
-) -> tuple[Select[Any], int]:
-    """The query for the page, and how many rows it may have."""
+def _part(
+    session: Session, among: Select[Any], query: Select[Any], model: type[Any], window: Window, *,
+    read: Callable[[Select[Any]], Iterable[T]],
+) -> Part[T]:  # fmt: skip
     after = None
     if window.marker is not None:
         last = session.scalars(among.where(model.uuid == window.marker)).unique().first()
@@ -58,5 +56,4 @@ def _windowed(
     limit = max(1, min(window.limit, MOST))
     column = None if window.key is None else window.key.expression
     whole = paging.page(query, column, model.id.expression, after=after, descending=window.descending, limit=limit)
-    limit = paging.fitting(session, whole, window.weighed, limit)
-    return whole.limit(limit), limit
+    return paging.part(session, whole, read, limit=limit, weighed=window.weighed)

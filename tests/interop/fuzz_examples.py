@@ -1,4 +1,4 @@
-"""A good request's body for each route of the faces that takes one, as their documentation has it.
+"""A good request's body for each route of the faces that takes one, as their documentation has it; and what is odd.
 
 `{word}` stands for a thing of that word made before (its UUID or id), `{n}` for a number that is used once.
 """
@@ -183,3 +183,21 @@ PATCHED: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 """What a JSON patch of a thing may be about, and some that it may not."""
+
+ODD: tuple[Any, ...] = (
+    None, True, False, 0, -1, 2**31, 2**63, 2**64, 1.5, 1e308, "", "\0", "a\nb", "é", "😀", "\ud800", "x" * 300,
+    "x" * 70_000, [], [[]], [None], ["a"], [{"a": None}], ["a"] * 600, {}, {"a": 1}, {"": {}}, "true", "null",
+    "2020-01-01T00:00:00Z", "9999-99-99T00:00:00Z", "CUSTOM_X", "../..", "%00", "10.0.0.1", "::1", "52:54:00:00:00:01",
+    "http://127.0.0.1/x", "file:///etc/passwd", "http://[::1", "default", "{}", "{0.__class__}", "\u202e", "-", "1.1",
+    "in:a,b", "gt:x", "H4sIAAAAAAAA", {"x": {"x": {"x": {"x": {"x": {}}}}}},
+)  # fmt: skip
+PATHS = ("nobody", "é", "%", "..", "x" * 300, "a/b", "\0", "0", "-1", "null", " ", "\n", "{}")
+QUERIES = (
+    "limit=2", "limit=0", "limit=-1", "limit=x", "marker={any}", "sort_key=name", "sort=name:desc", "sort_dir=x",
+    "fields=uuid,name", "fields=x", "detail=true", "name={any}", "domain_id=default", "owner={any}", "node={any}",
+    "visibility=all", "tag=a&tag=b", "size_min=1", "created_at=gt:2020", "name=in:a,b", "provision_state=active",
+    "associated=true", "traits=CUSTOM_A", "scope.project.id={any}", "effective", "include_names=x", "user.id={any}",
+)  # fmt: skip
+RAW = (b"", b"{", b"\xff\xfe", b"[1", b'"x"', b"null", b"[" * 3000 + b"]" * 3000, b'{"a":' * 500, b"NaN", b"1" * 5000)
+VERSIONS = ("1.110", "1.112", "latest", "1.31", "1.1", "1.80", "1.999", "2.0", "x", "1.-1", "")
+VERBS = ("manage", "provide", "active", "deleted", "clean", "inspect", "abort", "adopt", "rescue", "rebuild", "service")

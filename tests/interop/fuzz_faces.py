@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import copy
 import http.client
+import itertools
 import json
 import random
 import ssl
@@ -30,26 +31,10 @@ from tests.fakes import postgres_server
 from tests.fakes import served as fake
 from tests.fakes.served import Served
 from tests.interop.fuzz_api import furnish
-from tests.interop.fuzz_examples import BODIES, PATCHED
+from tests.interop.fuzz_examples import BODIES, ODD, PATCHED, PATHS, QUERIES, RAW, VERBS, VERSIONS
 
-ODD: tuple[Any, ...] = (
-    None, True, False, 0, -1, 2**31, 2**63, 2**64, 1.5, 1e308, "", "\0", "a\nb", "é", "😀", "\ud800", "x" * 300,
-    "x" * 70_000, [], [[]], [None], ["a"], [{"a": None}], ["a"] * 600, {}, {"a": 1}, {"": {}}, "true", "null",
-    "2020-01-01T00:00:00Z", "9999-99-99T00:00:00Z", "CUSTOM_X", "../..", "%00", "10.0.0.1", "::1", "52:54:00:00:00:01",
-    "http://127.0.0.1/x", "file:///etc/passwd", "http://[::1", "default", "{}", "{0.__class__}", "\u202e", "-", "1.1",
-    "in:a,b", "gt:x", "H4sIAAAAAAAA", {"x": {"x": {"x": {"x": {"x": {}}}}}},
-)  # fmt: skip
-PATHS = ("nobody", "é", "%", "..", "x" * 300, "a/b", "\0", "0", "-1", "null", " ", "\n", "{}")
-QUERIES = (
-    "limit=2", "limit=0", "limit=-1", "limit=x", "marker={any}", "sort_key=name", "sort=name:desc", "sort_dir=x",
-    "fields=uuid,name", "fields=x", "detail=true", "name={any}", "domain_id=default", "owner={any}", "node={any}",
-    "visibility=all", "tag=a&tag=b", "size_min=1", "created_at=gt:2020", "name=in:a,b", "provision_state=active",
-    "associated=true", "traits=CUSTOM_A", "scope.project.id={any}", "effective", "include_names=x", "user.id={any}",
-)  # fmt: skip
-RAW = (b"", b"{", b"\xff\xfe", b"[1", b'"x"', b"null", b"[" * 3000 + b"]" * 3000, b'{"a":' * 500, b"NaN", b"1" * 5000)
-VERSIONS = ("1.110", "1.112", "latest", "1.31", "1.1", "1.80", "1.999", "2.0", "x", "1.-1", "")
-VERBS = ("manage", "provide", "active", "deleted", "clean", "inspect", "abort", "adopt", "rescue", "rebuild", "service")
-WORDS = {"implies": "roles", "chassis": "chassis"}
+ABSENT = object()
+"""Instead of an odd value: none at all."""
 LEFT_OUT = {("POST", "/identity/v3/auth/tokens")}
 """Wrong passwords lock the account and cost time by design; asked by its values alone."""
 MEMBER = {"name": "fuzz-member", "password": "Member-password-1"}
@@ -66,7 +51,7 @@ class Face:
         self.tls = ssl.create_default_context(cafile=str(appliance.state / "tls" / "ca.pem"))
         self.tokens = [str(appliance.token)]
         self.things: dict[str, list[str]] = defaultdict(list)
-        self.numbers = iter(range(10**9))
+        self.numbers = itertools.count()
         self.counts: Counter[int] = Counter()
         self.findings: dict[tuple[str, str, str], str] = {}
         self.connection: http.client.HTTPSConnection | None = None
@@ -120,15 +105,18 @@ class Face:
             self._remember(route[1].rpartition("/")[2], said)
 
     def _remember(self, word: str, said: bytes) -> None:
+        """What was made is the answer itself, or is in it below a word, alone or as one of several."""
         made = json.loads(said)
-        for one in made.values() if word not in ("nodes", "ports", "images", "chassis") else [made]:
-            for item in one if isinstance(one, list) else [one]:
-                if isinstance(item, dict) and isinstance(name := item.get("uuid") or item.get("id"), str):
-                    self.things[word].append(name)
-        for key in ("uuid", "id", "namespace", "name"):
-            if isinstance(made.get(key), str):
-                self.things[word].append(made[key])
-                break
+        if not self._is_known_by(word, made):
+            for value in made.values():
+                for item in value if isinstance(value, list) else [value]:
+                    self._is_known_by(word, item)
+
+    def _is_known_by(self, word: str, made: Any) -> bool:
+        names = [made.get(key) for key in ("uuid", "id", "namespace", "name")] if isinstance(made, dict) else []
+        found = [name for name in names if isinstance(name, str)][:1]
+        self.things[word] += found
+        return bool(found)
 
     def thing(self, word: str) -> str:
         return self.chance.choice(self.things.get(word) or ["nobody"])
@@ -168,7 +156,7 @@ class Face:
     def _named(self, part: str, before: str) -> str:
         if part in ("{trait}", "{tag}", "{value}", "{vif}", "{member}", "{light}", "{setting}"):
             return {"{trait}": "CUSTOM_A", "{light}": "led@chassis"}.get(part, "a")
-        return self.thing("roles" if part == "{prior_id}" else WORDS.get(before, before))
+        return self.thing("roles" if part in ("{prior_id}", "{implied_id}") else before)
 
 
 def _quoted(text: str) -> str:
@@ -219,13 +207,13 @@ def places(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | i
         yield from places(inner, (*at, key))
 
 
-def altered(body: Any, at: tuple[str | int, ...], odd: Any, *, leave_out: bool = False) -> Any:
-    """The body with another value at a place, or with none."""
+def altered(body: Any, at: tuple[str | int, ...], odd: Any) -> Any:
+    """The body with another value at a place, or with none. Raises LookupError when there is no such place."""
     body = copy.deepcopy(body)
     inner = body
     for key in at[:-1]:
         inner = inner[key]
-    if leave_out:
+    if odd is ABSENT:
         del inner[at[-1]]
     else:
         inner[at[-1]] = odd
@@ -235,14 +223,12 @@ def altered(body: Any, at: tuple[str | int, ...], odd: Any, *, leave_out: bool =
 def value_by_value(face: Face, routes: list[Route], ends_at: float) -> None:
     """Each value of each good body is each odd one, in random order."""
     wanted = [(route, at, odd) for route in routes if route in BODIES
-              for at in places(BODIES[route]) for odd in (*range(len(ODD)), None)]  # fmt: skip
+              for at in places(BODIES[route]) for odd in (*ODD, ABSENT)]  # fmt: skip
     face.chance.shuffle(wanted)
     for route, at, odd in wanted:
         if time.monotonic() > ends_at:
             return
-        with contextlib.suppress(LookupError):  # not in this body
-            body = altered(face.good(route), at, None if odd is None else ODD[odd], leave_out=odd is None)
-            face.ask(route, face.path(route), body)
+        face.ask(route, face.path(route), altered(face.good(route), at, odd))
 
 
 def at_random(face: Face, routes: list[Route], ends_at: float) -> None:
@@ -258,7 +244,7 @@ def at_random(face: Face, routes: list[Route], ends_at: float) -> None:
         body, raw = face.good(route), None
         for at in chance.sample(spots := list(places(body)), k=min(len(spots), chance.choice((0, 0, 1, 2)))):
             with contextlib.suppress(LookupError, TypeError):
-                body = altered(body, at, chance.choice(ODD), leave_out=chance.random() < 0.2)
+                body = altered(body, at, ABSENT if chance.random() < 0.2 else chance.choice(ODD))
         if isinstance(body, dict) and route[1].endswith("/provision") and chance.random() < 0.7:
             body = {"target": chance.choice(VERBS)}
         if route[0] in ("POST", "PUT", "PATCH") and (chance.random() < 0.03 or route[1].endswith(("/file", "/stage"))):

@@ -102,8 +102,8 @@ def _set_aside(call: Call, ident: str) -> Response:
     body = {**call.arguments, **read_object()}
     pages.nothing_but(body, frozenset({"reason"}))
     reason = body.get("reason")
-    if reason is not None and (not isinstance(reason, str) or len(reason) > 4096):
-        raise BadRequest("Expected string for reason: it has at most 4096 characters")
+    if reason is not None and (not isinstance(reason, str) or len(reason) > nodes.LONGEST_REASON):
+        raise BadRequest(f"Expected string for reason: it has at most {nodes.LONGEST_REASON} characters")
     return _maintain(call, ident, "set_maintenance", on=True, reason=reason)
 
 

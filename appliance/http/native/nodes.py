@@ -32,7 +32,6 @@ VERBS = {
 }
 MAX_WISH = 4 * 1024 * 1024
 """A verb may bring a config-drive along."""
-LONGEST_REASON = 4096
 
 
 def install(app: Flask, context: Context) -> None:
@@ -157,8 +156,8 @@ def _delete(context: Context, ref: str) -> Response:
 
 def _maintain(context: Context, ref: str, *, on: bool) -> Response:
     reason = only(read_object(), "reason").get("reason")
-    if reason is not None and (not isinstance(reason, str) or len(reason) > LONGEST_REASON):
-        raise Invalid(f"reason is a text of at most {LONGEST_REASON} characters")
+    if reason is not None and (not isinstance(reason, str) or len(reason) > nodes.LONGEST_REASON):
+        raise Invalid(f"reason is a text of at most {nodes.LONGEST_REASON} characters")
     with context.database.write() as session:
         row = nodes.fetch_to_change(session, ref)
         nodes.set_maintenance(session, row, on=on, reason=reason, actor=g.actor.name, now=context.clock())

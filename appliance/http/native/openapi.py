@@ -34,6 +34,7 @@ from appliance.http.native.openapi_schemas import (
     shown,
     wish,
 )
+from appliance.services.nodes import LONGEST_REASON
 
 FACES = ("v1", "identity", "baremetal", "image")
 READ, OPERATE, CONFIGURE, IDENTITY = Permission.READ, Permission.OPERATE, Permission.CONFIGURE, Permission.IDENTITY
@@ -89,7 +90,7 @@ _IMAGE = wish("name", name=TEXT, url=MAYBE_TEXT, sha256=MAYBE_TEXT, properties={
 _LOGIN = wish("username", "password", username=TEXT, password={"type": "string", "writeOnly": True})
 _LOGGED_IN = shown(token=TEXT, expires_at=TIME, must_change=BOOLEAN, username=TEXT, role=TEXT)
 _BMC_ERRORS = (424,)
-_REASON = wish(reason={"type": ["string", "null"], "maxLength": 4096})
+_REASON = wish(reason={"type": ["string", "null"], "maxLength": LONGEST_REASON})
 _PASSWORDS = wish("old", "new", old={"type": "string", "writeOnly": True}, new={"type": "string", "writeOnly": True})
 
 
